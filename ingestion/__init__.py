@@ -1,0 +1,1 @@
+"""Sidecars of the Frazil lake: capture, sink and command line."""

@@ -1,0 +1,56 @@
+"""Printing: a table for people, one JSON document for programs (`--json`)."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+json_option: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON has it: decimals as text, times as ISO 8601 in UTC, bytes as UTF-8 text."""
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, datetime):
+        aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return aware.isoformat().replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [plain(item) for item in value]
+    return value
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on standard output."""
+    click.echo(json.dumps(plain(document), ensure_ascii=False))
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], *, title: str | None = None, as_json: bool = False) -> None:
+    """Rows as a list of objects, or as an aligned table; numbers stand to the right."""
+    if as_json:
+        print_json(list(rows))
+        return
+    console = Console()
+    if not rows:
+        console.print(f"{title}: nothing" if title else "nothing", style="dim")
+        return
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for name, value in rows[0].items():
+        numeric = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+        table.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*("" if value is None else str(plain(value)) for value in row.values()))
+    console.print(table)

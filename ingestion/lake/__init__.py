@@ -1,0 +1,1 @@
+"""Everything that writes Iceberg from Python."""

@@ -1,0 +1,1 @@
+"""What Spark needs from the machine: Java, jars and one session."""

@@ -1,0 +1,50 @@
+"""The one Spark session of a process, configured by profiles/profiles.yml, the file dbt reads too."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pyspark
+import yaml
+from pyspark.sql import SparkSession
+
+from ingestion.settings import PROJECT_ROOT, Settings
+
+PROFILES_DIR = PROJECT_ROOT / "profiles"
+
+
+def export_environment(settings: Settings) -> None:
+    """Set the variables that profiles.yml reads, so that dbt and Spark see this process's settings."""
+    os.environ["FRAZIL_HOME"] = str(settings.home_dir)
+    os.environ["FRAZIL_SPARK_MEMORY"] = settings.spark_memory
+    os.environ["FRAZIL_THREADS"] = str(settings.threads)
+    os.environ["DBT_PROFILES_DIR"] = str(PROFILES_DIR)
+    os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
+
+
+def spark_conf(target: str = "embedded") -> dict[str, str]:
+    """The Spark settings of one target of profiles.yml, its variables filled in from the environment."""
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
+    environment.globals["env_var"] = lambda name, default="": os.environ.get(name, default)
+    profile: Any = yaml.safe_load((PROFILES_DIR / "profiles.yml").read_text(encoding="utf-8"))
+    found = profile["frazil"]["outputs"][target]["server_side_parameters"]
+    return {key: environment.from_string(str(value)).render() for key, value in found.items()}
+
+
+def spark_session(settings: Settings) -> SparkSession:
+    """The session of this process: made at the first call, the same one afterwards, and the one dbt will use."""
+    export_environment(settings)
+    builder = SparkSession.builder
+    for key, value in spark_conf().items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()
+
+
+def write_spark_env(java_home: Path) -> Path:
+    """Tell every Spark of this environment which Java to run, plain `dbt build` included."""
+    conf = Path(pyspark.__file__).parent / "conf"
+    conf.mkdir(exist_ok=True)
+    file = conf / "spark-env.sh"
+    file.write_text(f'export JAVA_HOME="{java_home}"\n', encoding="utf-8")
+    return file

@@ -1,0 +1,48 @@
+"""All settings of one process, read once from the environment and `.env`, and passed on."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Each field `x` is the environment variable `FRAZIL_X`; `.env.example` and docs/reference list them.
+
+    Secrets of webhook sources are not here: config/webhooks/<source>.yaml names the variable.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="FRAZIL_", env_file=PROJECT_ROOT / ".env", extra="ignore")
+
+    profile: Literal["embedded", "cluster"] = "embedded"
+    home: Path = Field(default=PROJECT_ROOT / ".frazil", description="State: lake, journals, jars, logs.")
+    config_dir: Path = Field(default=PROJECT_ROOT / "config", description="Folder of webhooks/*.yaml.")
+    public_base_url: str = Field(default="http://127.0.0.1:8090", description="URL senders post to, without a path; HubSpot signs it.")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    spark_memory: str = Field(default="2g", description="Heap of the Spark driver.")
+    threads: int = Field(default=4, ge=1, le=64, description="dbt models built at the same time.")
+
+    @cached_property
+    def home_dir(self) -> Path:
+        """`home` as an absolute path: Iceberg metadata holds it, so the folder cannot be moved later."""
+        return self.home.expanduser().resolve()
+
+    @property
+    def catalog_uri(self) -> str:
+        return f"sqlite:///{self.home_dir}/catalog.db"
+
+    @property
+    def warehouse(self) -> str:
+        return f"file://{self.home_dir}/warehouse"
+
+    @property
+    def journal_dir(self) -> Path:
+        return self.home_dir / "journal"
+
+    @property
+    def jars_dir(self) -> Path:
+        return self.home_dir / "jars"

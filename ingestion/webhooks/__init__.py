@@ -1,0 +1,1 @@
+"""Signed webhooks: verified, journalled, split into events."""

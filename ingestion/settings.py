@@ -21,7 +21,9 @@ class Settings(BaseSettings):
     profile: Literal["embedded", "cluster"] = "embedded"
     home: Path = Field(default=PROJECT_ROOT / ".frazil", description="State: lake, journals, jars, logs.")
     config_dir: Path = Field(default=PROJECT_ROOT / "config", description="Folder of webhooks/*.yaml.")
-    public_base_url: str = Field(default="http://127.0.0.1:8090", description="URL senders post to, without a path; HubSpot signs it.")
+    public_base_url: str = Field(
+        default="http://127.0.0.1:8090", description="URL senders post to, without a path; HubSpot signs it."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     spark_memory: str = Field(default="2g", description="Heap of the Spark driver.")
     threads: int = Field(default=4, ge=1, le=64, description="dbt models built at the same time.")

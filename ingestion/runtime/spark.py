@@ -25,7 +25,7 @@ def export_environment(settings: Settings) -> None:
 
 def spark_conf(target: str = "embedded") -> dict[str, str]:
     """The Spark settings of one target of profiles.yml, its variables filled in from the environment."""
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined)  # noqa: S701 - renders settings, not pages
     environment.globals["env_var"] = lambda name, default="": os.environ.get(name, default)
     profile: Any = yaml.safe_load((PROFILES_DIR / "profiles.yml").read_text(encoding="utf-8"))
     found = profile["frazil"]["outputs"][target]["server_side_parameters"]

@@ -1,0 +1,42 @@
+{#-
+changed_keys(relation, row_key, columns): the distinct `columns` of the rows of a parent that changed since this model
+last read it, as they are now and as they were then; of all rows in a first or full build. Rows of other groups keep
+their values, so recomputing these groups is enough.
+
+    by='stamp'       rows are never removed and `stamp` is raised at each change (staging: soft deletes)
+    by='difference'  rows may be removed: old and new snapshot are compared on `row_key`, `columns` and `stamp`
+-#}
+{% macro changed_keys(relation, row_key, columns, stamp='_built_at', by='difference') -%}
+    {%- set state = parent_state(relation) -%}
+    {%- if state.last_pinned_at is none -%}
+        select distinct {{ columns }} from {{ relation }} {{ pin_clause(state) }}
+    {%- elif state.last_pin is none -%}
+        {{ exceptions.raise_compiler_error(
+            this ~ ' last read ' ~ relation ~ ' at ' ~ state.last_pinned_at ~ ', a snapshot that has expired; build it'
+            ~ ' once with: dbt build --full-refresh --select ' ~ this.identifier
+        ) }}
+    {%- elif by == 'stamp' -%}
+        {%- set changed = stamp ~ " > timestamp '" ~ state.last_pinned_at ~ " UTC'" -%}
+        select {{ columns }} from {{ relation }} {{ pin_clause(state) }} where {{ changed }}
+        union
+        select {{ columns }} from {{ relation }} {{ version_as_of(state.last_pin) }}
+        where {{ row_key }} in (
+            select {{ row_key }} from {{ relation }} {{ version_as_of(state.pin) }} where {{ changed }}
+        )
+    {%- else -%}
+        {%- set compared = row_key ~ ', ' ~ columns ~ ', ' ~ stamp -%}
+        select distinct {{ columns }} from (
+            (
+                select {{ compared }} from {{ relation }} {{ pin_clause(state) }}
+                except
+                select {{ compared }} from {{ relation }} {{ version_as_of(state.last_pin) }}
+            )
+            union all
+            (
+                select {{ compared }} from {{ relation }} {{ version_as_of(state.last_pin) }}
+                except
+                select {{ compared }} from {{ relation }} {{ version_as_of(state.pin) }}
+            )
+        ) as changed_rows
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,88 @@
+{#-
+The one way tables above raw are written on Spark: compute what differs from the stored table, then merge only that.
+
+- First and full builds are `create or replace`: the table stays readable and keeps its snapshots.
+- `meta.merge_by: position` (staging): a row replaces a stored one only if its `_position` is strictly greater;
+  deletes are folded in beside it (`merge_assignments`).
+- `meta.merge_by: difference` (default above staging): rows that say nothing new are left out. With `meta.recompute`
+  (columns), the model yields all rows of the groups it yields any row of, and stored rows of these groups that it
+  no longer yields are deleted; a row whose key is null only names its group.
+- When nothing differs, nothing is committed.
+-#}
+{% materialization incremental, adapter='spark', supported_languages=['sql'] %}
+    {% set target = this.incorporate(type='table') %}
+    {% set existing = load_relation(this) %}
+    {{ run_hooks(pre_hooks) }}
+
+    {% if existing is none or not existing.is_table or should_full_refresh() %}
+        {% if existing is not none and not existing.is_table %}
+            {% do adapter.drop_relation(existing) %}
+        {% endif %}
+        {% call statement('main') %}
+            {{ create_table_as(false, target, full_build_sql(sql)) }}
+        {% endcall %}
+    {% else %}
+        {% do merge_changes(target, existing) %}
+    {% endif %}
+
+    {% do persist_docs_if_new(target, existing) %}
+    {{ run_hooks(post_hooks) }}
+    {{ return({'relations': [target]}) }}
+{% endmaterialization %}
+
+{#- Rows that only name a group (null key) are no rows of a table. -#}
+{% macro full_build_sql(sql) %}
+    {% if not config.get('meta', {}).get('recompute') %}
+        {% do return(sql) %}
+    {% endif %}
+    {% do return('select * from (' ~ sql ~ '\n) as built where ' ~ keys_present('built')) %}
+{% endmacro %}
+
+{% macro merge_changes(target, existing) %}
+    {% set candidates = this.identifier ~ '__candidates' %}
+    {% set changes = this.identifier ~ '__changes' %}
+    {% call statement('candidates') %}
+        create or replace temporary view {{ candidates }} as
+        {{ sql }}
+    {% endcall %}
+    {% set columns = adopt_new_columns(candidates, existing) %}
+    {% call statement('changes') %}
+        cache table {{ changes }} as
+        {{ changes_sql(candidates, target, columns) }}
+    {% endcall %}
+    {% set row_count = run_query('select count(*) from ' ~ changes).rows[0][0] | int %}
+    {% if row_count %}
+        {% call statement('merge') %}
+            {{ merge_statement(target, changes, columns) }}
+        {% endcall %}
+    {% endif %}
+    {% do run_query('uncache table if exists ' ~ changes) %}
+    {% do run_query('drop view if exists ' ~ changes) %}
+    {% call noop_statement('main', 'MERGE ' ~ row_count, 'MERGE', row_count) %}
+        {{ sql }}
+    {% endcall %}
+{% endmacro %}
+
+{#-
+A column the model has gained is added to the stored table; old rows hold null until they change or a full build.
+Returns the names of the model's columns, in order.
+-#}
+{% macro adopt_new_columns(candidates, existing) %}
+    {% set wanted = adapter.get_columns_in_relation(api.Relation.create(identifier=candidates)) %}
+    {% set stored = adapter.get_columns_in_relation(existing) | map(attribute='name') | list %}
+    {% set added = wanted | rejectattr('name', 'in', stored) | list %}
+    {% if added and config.get('on_schema_change') != 'append_new_columns' %}
+        {{ exceptions.raise_compiler_error('new columns in ' ~ this ~ ': ' ~ added | map(attribute='name') | join(', ')
+            ~ '; build it once with --full-refresh') }}
+    {% elif added %}
+        {% do alter_relation_add_remove_columns(existing, added, none) %}
+    {% endif %}
+    {% do return(wanted | map(attribute='name') | list) %}
+{% endmacro %}
+
+{#- Descriptions are written when a table is made; writing them at each run would commit without any change. -#}
+{% macro persist_docs_if_new(target, existing) %}
+    {% if existing is none or should_full_refresh() %}
+        {% do persist_docs(target, model) %}
+    {% endif %}
+{% endmacro %}

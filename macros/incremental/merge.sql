@@ -1,0 +1,39 @@
+{#- merge_statement(target, changes, columns): writes the rows `changes_sql` found; the order guard holds here as well. -#}
+{% macro merge_statement(target, changes, columns) -%}
+    {%- set by_position = config.get('meta', {}).get('merge_by', 'difference') == 'position' -%}
+    merge into {{ target }} as stored
+    using {{ changes }} as changes
+    on {{ keys_equal('stored', 'changes') }}
+    when matched and changes._is_gone then delete
+    when matched {% if by_position %}and {{ is_later('changes', 'stored', columns) }} {% endif %}then update set
+        {% for name in columns -%}
+        {{ name }} = {{ merged_value(name, columns) if by_position else 'changes.' ~ name }}{{ ',' if not loop.last }}
+        {% endfor %}
+    when not matched and not changes._is_gone then insert ({{ columns | join(', ') }})
+        values ({{ 'changes.' ~ (columns | join(', changes.')) }})
+{%- endmacro %}
+
+{#-
+merged_value(name, columns): one column of a staging row from its two sides, so that any order of events ends alike.
+
+A delete carries no values: a row keeps those of its latest change (`_position`) and the time of its latest delete
+(`_deleted_position`), each moved only forward; it is deleted while its delete is the later of the two.
+-#}
+{% macro merged_value(name, columns) -%}
+    {%- set deletes = '_deleted_position' in columns -%}
+    {%- set newest = 'greatest(coalesce(changes.{0}, \'\'), coalesce(stored.{0}, \'\'))' -%}
+    {%- if not deletes or name in ['_staged_at'] or name in key_columns() -%}
+        changes.{{ name }}
+    {%- elif name == 'is_deleted' -%}
+        {{ newest.replace('{0}', '_deleted_position') }} > {{ newest.replace('{0}', '_position') }}
+    {%- elif name in ['deleted_at', '_deleted_position'] -%}
+        case
+            when coalesce(changes._deleted_position, '') > coalesce(stored._deleted_position, '') then changes.{{ name }}
+            else stored.{{ name }}
+        end
+    {%- elif name == '_loaded_at' -%}
+        greatest(changes._loaded_at, stored._loaded_at)
+    {%- else -%}
+        case when changes._position > stored._position then changes.{{ name }} else stored.{{ name }} end
+    {%- endif -%}
+{%- endmacro %}

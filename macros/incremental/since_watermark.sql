@@ -1,0 +1,28 @@
+{#-
+since_watermark([relation, column]): what stands behind a table's name to read only what this model has not read yet.
+
+Without arguments it is the model's one parent and `_loaded_at`. In a first or full build it only pins the snapshot.
+Rows of raw tables are read again for `lookback_seconds`: a commit may become visible that long after its `_loaded_at`.
+-#}
+{% macro since_watermark(relation=none, column='_loaded_at') -%}
+    {%- set parent = relation or only_parent() -%}
+    {%- set state = parent_state(parent) -%}
+    {{ pin_clause(state) }}
+    {%- if state.last_pinned_at is not none %}
+        {%- set seconds = var('lookback_seconds') if column == '_loaded_at' else 0 -%}
+        {%- set read = modules.datetime.datetime.strptime(state.last_pinned_at, '%Y-%m-%d %H:%M:%S.%f') %}
+    where {{ column }} > {{ utc_literal(read - modules.datetime.timedelta(seconds=seconds)) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- pinned(relation): reads the parent's snapshot of this moment, whole. -#}
+{% macro pinned(relation) -%}
+    {{ pin_clause(parent_state(relation)) }}
+{%- endmacro %}
+
+{% macro only_parent() %}
+    {% if model.sources %}
+        {% do return(source(*model.sources[0])) %}
+    {% endif %}
+    {% do return(ref(model.refs[0].name)) %}
+{% endmacro %}

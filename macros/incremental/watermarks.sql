@@ -1,0 +1,109 @@
+{#- metadata.incremental_watermarks: up to where each model has read each of its parents. -#}
+{% macro watermarks_table() %}
+    {% do return('metadata.incremental_watermarks') %}
+{% endmacro %}
+
+{#-
+prepare_metadata(): at a run's start, make the watermark table and refuse a clock that runs behind the last run:
+rows stamped with an earlier time would be passed over by the models that read them.
+-#}
+{% macro prepare_metadata() %}
+    {% if execute %}
+        {% do run_query('create schema if not exists metadata') %}
+        {% do run_query(create_watermarks_statement()) %}
+        {% set latest = run_query(
+            "select concat('@', " ~ utc_text_of('max(last_sync_timestamp)') ~ ") from " ~ watermarks_table()
+            ~ " where source_table not like 'raw.%'"
+        ).rows[0][0] %}
+        {% if latest is not none and marked_value(latest) >= run_started_at.strftime('%Y-%m-%d %H:%M:%S.%f') %}
+            {{ exceptions.raise_compiler_error(
+                'the clock (' ~ run_started_at ~ ') is behind the last run (' ~ marked_value(latest) ~ '): set it right, or wait'
+            ) }}
+        {% endif %}
+    {% endif %}
+{% endmacro %}
+
+{% macro create_watermarks_statement() -%}
+    {{ return(adapter.dispatch('create_watermarks_statement', 'frazil')()) }}
+{%- endmacro %}
+
+{% macro spark__create_watermarks_statement() -%}
+    create table if not exists {{ watermarks_table() }} (
+        source_table string comment 'The parent: schema.table',
+        pipeline_name string comment 'The model that reads it',
+        last_sync_timestamp timestamp comment 'When the snapshot of the parent that was read last was made',
+        records_processed bigint comment 'Rows the model wrote in that run; null in a full build',
+        updated_at timestamp comment 'Start of the run that moved this watermark'
+    ) using iceberg
+    tblproperties ('format-version' = '2')
+{%- endmacro %}
+
+{% macro trino__create_watermarks_statement() -%}
+    create table if not exists {{ watermarks_table() }} (
+        source_table varchar,
+        pipeline_name varchar,
+        last_sync_timestamp timestamp(6) with time zone,
+        records_processed bigint,
+        updated_at timestamp(6) with time zone
+    )
+{%- endmacro %}
+
+{#-
+move_watermarks(results): at a run's end, one row per (parent, model) of the models that were written, in one commit.
+
+The snapshot each model read stands in its compiled SQL (`pin_clause`). A run that dies before this leaves the old
+watermarks: the next one reads more than it needs, and the merge makes that harmless. None is ever lowered.
+-#}
+{% macro move_watermarks(results) %}
+    {% set found = [] %}
+    {% for result in results if result.status == 'success' and result.node.resource_type == 'model' %}
+        {% set pins = modules.re.findall(
+            '(\\w+\\.\\w+) (?:for )?version as of [0-9]+ /[*] pinned ([^*]+) UTC [*]/', result.node.compiled_code or ''
+        ) %}
+        {% for parent, moment in pins | unique %}
+            {% do found.append((parent, result.node.name, moment, result.adapter_response.get('rows_affected'))) %}
+        {% endfor %}
+    {% endfor %}
+    {% if execute and found %}
+        {% set stored = {} %}
+        {% for row in run_query(
+            "select source_table, pipeline_name, concat('@', " ~ utc_text_of('last_sync_timestamp') ~ ") from "
+            ~ watermarks_table()
+        ).rows %}
+            {% do stored.update({(row[0], row[1]): marked_value(row[2])}) %}
+        {% endfor %}
+        {% set moved = [] %}
+        {% for parent, name, moment, rows in found if moment > stored.get((parent, name), '') %}
+            {% do moved.append(
+                "select '" ~ parent ~ "', '" ~ name ~ "', timestamp '" ~ moment ~ " UTC', cast("
+                ~ (rows if rows is not none else 'null') ~ " as bigint), " ~ run_timestamp()
+            ) %}
+        {% endfor %}
+        {% if moved %}
+            {% do run_query(merge_watermarks_statement(moved | join(' union all '))) %}
+        {% endif %}
+    {% endif %}
+{% endmacro %}
+
+{% macro merge_watermarks_statement(rows) -%}
+    merge into {{ watermarks_table() }} as stored
+    using (
+        select
+            source_table, pipeline_name, max(last_sync_timestamp) as last_sync_timestamp,
+            max(records_processed) as records_processed, max(updated_at) as updated_at
+        from (
+            {{ rows }}
+        ) as moved (source_table, pipeline_name, last_sync_timestamp, records_processed, updated_at)
+        group by source_table, pipeline_name
+    ) as moved
+    on stored.source_table = moved.source_table and stored.pipeline_name = moved.pipeline_name
+    when matched and moved.last_sync_timestamp > stored.last_sync_timestamp then update set
+        last_sync_timestamp = moved.last_sync_timestamp,
+        records_processed = moved.records_processed,
+        updated_at = moved.updated_at
+    when not matched then insert (source_table, pipeline_name, last_sync_timestamp, records_processed, updated_at)
+        values (
+            moved.source_table, moved.pipeline_name, moved.last_sync_timestamp, moved.records_processed,
+            moved.updated_at
+        )
+{%- endmacro %}

@@ -1,0 +1,70 @@
+# The project's commands; `make` alone lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+FRAZIL_HOME ?= $(CURDIR)/.frazil
+export FRAZIL_HOME
+# Downloads go through uv's and Ivy's ordinary clients; Python itself is never downloaded.
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_PROGRESS := 1
+
+PYTHON ?= $(shell for name in python3.11 python3.12 python3; do \
+	$$name -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo $$name && break; done)
+LOCK := requirements/default.lock
+STAMP := .venv/.frazil-environment
+BIN := .venv/bin
+
+.PHONY: help setup demo test stress lint format docs bench clean lock
+
+help: ## Show this list.
+	@grep -hE '^[a-z-]+%?:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+%?):.*## /\1\t/' | expand -t 12
+
+setup: $(STAMP) ## Make the environment, find Java, fetch jars, create the lake's empty tables.
+	@$(BIN)/frazil setup
+
+# The environment is made anew only when the lock or the project's own metadata changes: a second set-up is offline.
+$(STAMP): $(LOCK) requirements/uv.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: install one, or name it: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@command -v uv >/dev/null || test -x .venv/uv/bin/uv || { \
+		$(PYTHON) -m venv .venv/uv && .venv/uv/bin/python -m pip install --quiet --require-hashes -r requirements/uv.lock; }
+	@UV=$$(command -v uv || echo .venv/uv/bin/uv); set -e; \
+		test -x $(BIN)/python || $$UV venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" .venv; \
+		export VIRTUAL_ENV=$(CURDIR)/.venv; \
+		$$UV pip sync --quiet --require-hashes $(LOCK); \
+		$$UV pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## A generated business: signed webhooks in, trusted marts out (under 3 minutes).
+	@$(BIN)/frazil demo
+
+test: setup ## All tests, the long torture runs in their short form.
+	@$(BIN)/pytest -m "not stress"
+
+stress: setup ## The long torture runs.
+	@$(BIN)/pytest -m stress --timeout=7200
+
+lint: setup ## sqlfluff for Spark and Trino, ruff, mypy.
+	@$(BIN)/sqlfluff lint --disable-progress-bar models snapshots tests/dbt
+	@$(BIN)/sqlfluff lint --disable-progress-bar --dialect trino models snapshots tests/dbt
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: setup ## Let the formatters write.
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format . && $(BIN)/sqlfluff fix --disable-progress-bar models
+
+docs: setup ## The dbt lineage site as one static file, docs/site/index.html.
+	@$(BIN)/python -m ingestion.build.docs
+
+bench: setup ## Every benchmark; results in benchmarks/results. One of them: make bench-NAME.
+	@$(BIN)/python -m benchmarks
+
+bench-%: setup
+	@$(BIN)/python -m benchmarks $*
+
+lock: $(STAMP) ## Compile pyproject.toml into the hashed lock files.
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o $(LOCK)
+	@$(BIN)/uv pip freeze | grep -E '^uv==' | $(BIN)/uv pip compile - --generate-hashes --no-header --no-annotate --no-emit-index-url -q -o requirements/uv.lock
+
+clean: ## Remove the environment, the lake and everything built.
+	@rm -rf .venv "$(FRAZIL_HOME)" target logs docs/site .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -1,0 +1,53 @@
+"""What a model's rows are made of besides its input: if this changes, rows already built may be wrong."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+import pyspark
+from dbt.contracts.graph.manifest import Manifest
+from dbt.version import __version__ as dbt_version
+
+MATERIALIZATIONS = {
+    "incremental": "macro.frazil.materialization_incremental_spark",
+    "snapshot": "macro.dbt.materialization_snapshot_default",
+}
+_IGNORED_CONFIG = frozenset({"docs", "tags", "group", "access", "persist_docs", "post-hook", "pre-hook", "enabled"})
+
+
+def node_checksum(manifest: Manifest, unique_id: str, variables: dict[str, Any]) -> str:
+    """sha256 of a node's code, configuration, transitive macros, the seeds it reads, variables and versions.
+
+    Descriptions and tests are not part of it. Versions count by major.minor.
+    """
+    node = manifest.nodes[unique_id]
+    config = {key: value for key, value in node.config.to_dict().items() if key not in _IGNORED_CONFIG}
+    seeds = [parent for parent in node.depends_on_nodes if parent.startswith("seed.")]
+    parts = [
+        node.checksum.checksum,
+        json.dumps(config, sort_keys=True, default=str),
+        *(manifest.macros[macro].macro_sql for macro in _all_macros(manifest, node)),
+        *(manifest.nodes[seed].checksum.checksum for seed in sorted(seeds)),
+        json.dumps(variables, sort_keys=True, default=str),
+        *(_minor(version) for version in (dbt_version, pyspark.__version__)),
+    ]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _all_macros(manifest: Manifest, node: Any) -> Iterable[str]:
+    """The project's own macros that the node reaches, its materialization's among them, in a fixed order."""
+    waiting = [*node.depends_on.macros, MATERIALIZATIONS.get(node.config.materialized, "")]
+    found: set[str] = set()
+    while waiting:
+        macro = waiting.pop()
+        if macro not in found and macro.startswith("macro.frazil.") and macro in manifest.macros:
+            found.add(macro)
+            waiting.extend(manifest.macros[macro].depends_on.macros)
+    return sorted(found)
+
+
+@cache
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])

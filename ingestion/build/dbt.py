@@ -1,0 +1,90 @@
+"""dbt inside this process: parsing, building, and what the manifest says of each node."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from dbt.artifacts.schemas.results import NodeStatus
+from dbt.artifacts.schemas.run import RunExecutionResult
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt.contracts.graph.manifest import Manifest
+from dbt_common.events.base_types import EventMsg
+
+from ingestion.errors import PermanentError
+from ingestion.runtime.spark import export_environment
+from ingestion.settings import PROJECT_ROOT, Settings
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """What became of one node: `status` as dbt names it; `compiled` is empty for seeds and hooks."""
+
+    unique_id: str
+    status: str
+    seconds: float
+    message: str
+    compiled: str
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing that depends on this node need wait."""
+        return self.status in (NodeStatus.Success, NodeStatus.Pass, NodeStatus.Warn, NodeStatus.NoOp)
+
+
+class Dbt:
+    """The project of this checkout, built into the lake of `settings`; parsed once, at the first use."""
+
+    def __init__(self, settings: Settings, on_event: Callable[[EventMsg], None] | None = None) -> None:
+        self._settings = settings
+        self._on_event = on_event
+        self._manifest: Manifest | None = None
+
+    @property
+    def manifest(self) -> Manifest:
+        """The parsed project; raises PermanentError with dbt's own words if it cannot be parsed."""
+        if self._manifest is None:
+            done = self._invoke(["parse"])
+            if not isinstance(done.result, Manifest):
+                raise PermanentError(f"the dbt project cannot be parsed: {done.exception}")
+            self._manifest = done.result
+        return self._manifest
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """The project's own variables, as dbt_project.yml sets them."""
+        project = yaml.safe_load((PROJECT_ROOT / "dbt_project.yml").read_text(encoding="utf-8"))
+        return dict(project.get("vars") or {})
+
+    def build(self, select: Sequence[str], exclude: Sequence[str], rebuild: Sequence[str]) -> list[NodeResult]:
+        """`dbt build` of the nodes named; those in `rebuild` from all their input.
+
+        Raises PermanentError only if dbt itself could not run: a node that fails is in the results.
+        """
+        os.environ["FRAZIL_REBUILD"] = ",".join(rebuild)
+        words = ["build", "--select", *select]
+        if exclude:
+            words += ["--exclude", *exclude]
+        done = self._invoke(words, self.manifest)
+        if not isinstance(done.result, RunExecutionResult):
+            raise PermanentError(f"dbt build could not run: {done.exception}")
+        return [_node_result(result) for result in done.result.results]
+
+    def _invoke(self, words: list[str], manifest: Manifest | None = None) -> dbtRunnerResult:
+        export_environment(self._settings)
+        state = self._settings.home_dir / "dbt"
+        options = ["--quiet", "--project-dir", str(PROJECT_ROOT)]
+        options += ["--target-path", str(state / "target"), "--log-path", str(state / "logs")]
+        callbacks = [self._on_event] if self._on_event else []
+        return dbtRunner(manifest=manifest, callbacks=callbacks).invoke([*words, *options])
+
+
+def _node_result(result: Any) -> NodeResult:
+    return NodeResult(
+        unique_id=result.node.unique_id,
+        status=str(result.status),
+        seconds=result.execution_time,
+        message=result.message or "",
+        compiled=getattr(result.node, "compiled_code", None) or "",
+    )

@@ -1,0 +1,112 @@
+"""The part of `dbt build` that new input or new code asks for, and the record of what was built."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NoSuchTableError
+
+from ingestion.build.dbt import Dbt, NodeResult
+from ingestion.build.lease import build_lease
+from ingestion.build.selection import Graph, Selection
+from ingestion.build.state import Built, load_state, save_state
+from ingestion.settings import Settings
+
+
+@dataclass
+class BuildReport:
+    """One build: what was chosen, each node's table, what became of it, and rows inserted or updated per table."""
+
+    selection: Selection
+    results: list[NodeResult] = field(default_factory=list)
+    rows_written: dict[str, int] = field(default_factory=dict)
+    tables: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def failed_tests(self) -> list[NodeResult]:
+        """Data and unit tests that did not pass."""
+        return [one for one in self.results if not one.is_good and one.unique_id.startswith(("test.", "unit_test."))]
+
+    @property
+    def failed_nodes(self) -> list[NodeResult]:
+        """Models, seeds, snapshots and hooks that failed; those skipped because of them are not among them."""
+        bad = (one for one in self.results if not one.is_good and one.status != "skipped")
+        return [one for one in bad if not one.unique_id.startswith(("test.", "unit_test."))]
+
+
+class Builder:
+    """Builds the lake of `settings` again and again in one process, with one manifest and one Spark session."""
+
+    def __init__(self, settings: Settings, catalog: Catalog, dbt: Dbt) -> None:
+        self._settings = settings
+        self._catalog = catalog
+        self._dbt = dbt
+        self._graph: Graph | None = None
+
+    @property
+    def graph(self) -> Graph:
+        """The project's nodes; parsed at the first use."""
+        if self._graph is None:
+            self._graph = Graph(self._dbt.manifest, self._catalog, self._dbt.variables)
+        return self._graph
+
+    def build(self, everything: bool = False, on_selected: Callable[[Selection], None] | None = None) -> BuildReport:
+        """Build what is due, under the lake's lease; without anything due Spark is not started and nothing written.
+
+        A node is recorded as built only if it and all its tests are good, so a failed test runs again.
+        """
+        started = time.monotonic()
+        with build_lease(self._settings.home_dir):
+            before = self.graph.snapshots()
+            state = load_state(self._catalog)
+            report = BuildReport(self.graph.select(state, before, everything))
+            report.tables = {node: self.graph.table(node) for node in report.selection.build}
+            if not report.selection.build:
+                return report
+            if on_selected:
+                on_selected(report.selection)
+            report.results = self._run(report.selection)
+            save_state(self._catalog, self._updated(state, report, before))
+            report.rows_written = {name: self._rows_since(name, before[name]) for name in report.tables.values()}
+        report.seconds = time.monotonic() - started
+        return report
+
+    def _run(self, chosen: Selection) -> list[NodeResult]:
+        graph = self.graph
+        return self._dbt.build(
+            select=[graph.name(node) for node in chosen.build],
+            exclude=graph.unit_tests(set(graph.nodes) - chosen.fresh),
+            rebuild=[graph.name(node) for node in chosen.rebuild],
+        )
+
+    def _updated(self, state: dict[str, Built], report: BuildReport, before: dict[str, int | None]) -> dict[str, Built]:
+        results = {one.unique_id: one for one in report.results}
+        untested = self._with_failed_tests(results)
+        kept = {node: built for node, built in state.items() if node in self.graph.checksums}
+        for node in report.selection.build:
+            result = results.get(node)
+            if result is not None and result.is_good:
+                parents = self.graph.read_by(node, result.compiled, before)
+                kept[node] = Built(self.graph.checksums[node], parents, is_good=node not in untested)
+            elif node in kept:
+                kept[node] = replace(kept[node], is_good=False)
+        return kept
+
+    def _with_failed_tests(self, results: dict[str, NodeResult]) -> set[str]:
+        failed = {test for test, one in results.items() if not one.is_good}
+        return {node for test, nodes in self.graph.data_tests().items() if test in failed for node in nodes}
+
+    def _rows_since(self, name: str, old: int | None) -> int:
+        """Rows added by the snapshots after `old`, up to the current one."""
+        try:
+            table = self._catalog.load_table(name)
+        except NoSuchTableError:
+            return 0
+        rows, snapshot = 0, table.current_snapshot()
+        while snapshot and snapshot.snapshot_id != old:
+            summary = snapshot.summary.additional_properties if snapshot.summary else {}
+            rows += int(summary.get("added-records", 0))
+            snapshot = table.snapshot_by_id(snapshot.parent_snapshot_id) if snapshot.parent_snapshot_id else None
+        return rows

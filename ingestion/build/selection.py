@@ -1,0 +1,130 @@
+"""Which nodes a build must run: those whose code or input moved since their last good build, and all below them."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dbt.contracts.graph.manifest import Manifest
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NoSuchTableError
+
+from ingestion.build.checksum import node_checksum
+from ingestion.build.state import Built, data_snapshot
+
+KINDS = ("model.", "seed.", "snapshot.")
+# As macros/incremental/parent_state.sql writes it: the parents whose snapshot a model has read.
+_PIN = re.compile(r"(\w+\.\w+) (?:for )?version as of (\d+) /\* pinned")
+
+
+@dataclass
+class Selection:
+    """Node ids to build, parents first, and why each was chosen.
+
+    `rebuild`: those whose code changed, so that they need all their input again. `fresh`: those whose unit tests are
+    due, because this code has not been built with success.
+    """
+
+    build: list[str] = field(default_factory=list)
+    rebuild: list[str] = field(default_factory=list)
+    fresh: set[str] = field(default_factory=set)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+class Graph:
+    """Nodes of the project that own a table, with their tables and checksums."""
+
+    def __init__(self, manifest: Manifest, catalog: Catalog, variables: dict[str, object]) -> None:
+        self._manifest = manifest
+        self._catalog = catalog
+        self.nodes = [node for node in manifest.nodes if node.startswith(KINDS)]
+        self.checksums = {node: node_checksum(manifest, node, variables) for node in self.nodes}
+
+    def name(self, node: str) -> str:
+        """dbt's short name of a node, as `--select` takes it."""
+        return self._manifest.nodes[node].name
+
+    def table(self, node: str) -> str:
+        """`schema.table` of a node or a source."""
+        found = self._manifest.sources.get(node) or self._manifest.nodes[node]
+        return f"{found.schema}.{found.identifier}"
+
+    def parents(self, node: str) -> list[str]:
+        """Models, snapshots, seeds and sources the node reads."""
+        return [name for name in self._manifest.nodes[node].depends_on_nodes if name.startswith((*KINDS, "source."))]
+
+    def unit_tests(self, nodes: set[str]) -> list[str]:
+        """Names of the unit tests of these nodes."""
+        tests = self._manifest.unit_tests.values()
+        return [test.name for test in tests if nodes.intersection(test.depends_on.nodes)]
+
+    def data_tests(self) -> dict[str, list[str]]:
+        """Data test id to the nodes it reads."""
+        return {
+            unique_id: [parent for parent in node.depends_on_nodes if parent.startswith(KINDS)]
+            for unique_id, node in self._manifest.nodes.items()
+            if unique_id.startswith("test.")
+        }
+
+    def snapshots(self) -> dict[str, int | None]:
+        """The data snapshot of every table that is a node or a parent; None where there is none."""
+        tables = {self.table(name) for node in self.nodes for name in (node, *self.parents(node))}
+        return {name: self._snapshot(name) for name in tables}
+
+    def _snapshot(self, name: str, pinned: int | None = None) -> int | None:
+        try:
+            return data_snapshot(self._catalog.load_table(name), pinned)
+        except NoSuchTableError:
+            return None
+
+    def read_by(self, node: str, compiled: str, before: Mapping[str, int | None]) -> dict[str, int | None]:
+        """Parent tables to the snapshot that a build's compiled SQL read; unpinned ones as they were `before`."""
+        pins = {table: self._snapshot(table, int(pin)) for table, pin in _PIN.findall(compiled)}
+        tables = [self.table(parent) for parent in self.parents(node)]
+        return {table: pins.get(table, before.get(table)) for table in tables}
+
+    def select(self, state: Mapping[str, Built], now: Mapping[str, int | None], everything: bool) -> Selection:
+        """What to build, given the record `state` and the snapshots `now`."""
+        chosen = Selection()
+        for node in self._ordered():
+            reason = "everything was asked for" if everything else self._reason(node, state, now, chosen)
+            if reason:
+                chosen.build.append(node)
+                chosen.reasons[node] = reason
+                built = state.get(node)
+                if built and built.checksum != self.checksums[node]:
+                    chosen.rebuild.append(node)
+                if everything or not built or not built.is_good or node in chosen.rebuild:
+                    chosen.fresh.add(node)
+        return chosen
+
+    def _reason(
+        self, node: str, state: Mapping[str, Built], now: Mapping[str, int | None], chosen: Selection
+    ) -> str | None:
+        if node not in state:
+            return "not built yet"
+        if state[node].checksum != self.checksums[node]:
+            return "its code, macros, seeds or variables changed"
+        if not state[node].is_good:
+            return "its last build or a test of it failed"
+        if not node.startswith("seed.") and now[self.table(node)] is None:
+            return "its table is gone"
+        for parent in self.parents(node):
+            table = self.table(parent)
+            if parent in chosen.reasons:
+                return f"{table} is built"
+            if not parent.startswith("seed.") and now[table] != state[node].parents.get(table):
+                return f"{table} has new rows"
+        return None
+
+    def _ordered(self) -> list[str]:
+        done: dict[str, None] = {}
+
+        def visit(node: str) -> None:
+            if node not in done and node.startswith(KINDS):
+                for parent in self.parents(node):
+                    visit(parent)
+                done[node] = None
+
+        for node in self.nodes:
+            visit(node)
+        return list(done)

@@ -1,0 +1,110 @@
+"""`frazil run`: sink and build, once or again and again."""
+
+import logging
+import signal
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from ingestion.cli.output import json_option, print_json, print_rows
+from ingestion.errors import ContractError, PermanentError, RetryableError
+from ingestion.settings import Settings
+
+if TYPE_CHECKING:
+    from ingestion.build.runner import BuildReport
+
+log = logging.getLogger("frazil.run")
+
+
+@click.command(help="Move journalled events into the lake, then build the models that have new input or new code.")
+@click.option("--once", is_flag=True, help="One round (the default).")
+@click.option("--watch", type=click.FloatRange(min=0.1), metavar="SECONDS", help="Round after round, this far apart.")
+@click.option("--all", "everything", is_flag=True, help="Build every model and run every test.")
+@json_option
+def command(once: bool, watch: float | None, everything: bool, as_json: bool) -> None:
+    from ingestion.build.dbt import Dbt
+    from ingestion.build.progress import Progress
+    from ingestion.build.runner import Builder
+    from ingestion.lake.catalog import open_catalog
+    from ingestion.lake.sink import drain
+    from ingestion.logs import configure_logging
+
+    if once and watch:
+        raise click.UsageError("--once and --watch exclude each other")
+    settings = Settings()
+    configure_logging(settings.log_level)
+    stopped = _stop_on_signals()
+    progress = Progress(sys.stderr)
+    builder = Builder(settings, open_catalog(settings), Dbt(settings, progress.on_event))
+    while True:
+        started = time.monotonic()
+        try:
+            landed = drain(settings)
+            report = builder.build(everything, progress.start)
+        except RetryableError as error:
+            if not watch:
+                raise
+            log.warning("round put off", extra={"error": str(error)})
+        else:
+            progress.stop()
+            _print_report(landed.rows, report, as_json=as_json, quiet=watch is not None and not report.results)
+            if not watch:
+                _raise_failures(report)
+                return
+        if stopped.wait(max(0.0, watch - (time.monotonic() - started))):
+            return
+
+
+def _stop_on_signals() -> threading.Event:
+    """Set by SIGTERM or SIGINT: the round under way is finished first; a second signal ends at once."""
+    stopped = threading.Event()
+
+    def stop(signum: int, frame: object) -> None:
+        stopped.set()
+        signal.signal(signum, signal.SIG_DFL)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    return stopped
+
+
+def _print_report(landed: dict[str, int], report: "BuildReport", *, as_json: bool, quiet: bool) -> None:
+    results = {one.unique_id: one for one in report.results}
+    models = [
+        {
+            "model": node.split(".")[-1],
+            "rows_written": report.rows_written.get(report.tables[node], 0),
+            "seconds": round(results[node].seconds, 1) if node in results else None,
+            "result": results[node].status if node in results else "not run",
+            "why": report.selection.reasons[node],
+        }
+        for node in report.selection.build
+    ]
+    tests = [one for one in report.results if one.unique_id.startswith(("test.", "unit_test."))]
+    failures = [{"node": one.unique_id, "message": one.message} for one in (*report.failed_nodes, *report.failed_tests)]
+    if as_json:
+        print_json({"landed": landed, "models": models, "tests": len(tests), "failures": failures})
+        return
+    if quiet and not landed:
+        return
+    if landed:
+        print_rows([{"raw table": name, "rows": rows} for name, rows in sorted(landed.items())], title="landed")
+    if not models:
+        click.echo("nothing to build: no model has new input")
+        return
+    print_rows([{**model, "seconds": model["seconds"] or ""} for model in models], title="built")
+    click.echo(f"{len(tests)} tests, {len(report.failed_tests)} failed, {report.seconds:.1f} s")
+    for failure in failures:
+        click.echo(f"FAILED {failure['node']}: {failure['message']}", err=True)
+
+
+def _raise_failures(report: "BuildReport") -> None:
+    if report.failed_nodes:
+        raise PermanentError(f"{len(report.failed_nodes)} models failed; mend them and run again: the rest is built")
+    if report.failed_tests:
+        raise ContractError(
+            f"{len(report.failed_tests)} tests failed; the tables are built, the tests run again next time"
+        )

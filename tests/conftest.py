@@ -1,26 +1,17 @@
-"""Fixtures every test may use: a home of its own, and the one Spark session of the test process."""
+"""Fixtures every test may use: a home of its own, its catalog, and a session of the process's one Spark for it."""
 
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pyiceberg.catalog import Catalog
+from pyspark.sql import SparkSession
 
 from ingestion.settings import PROJECT_ROOT, Settings
+from tests.support.spark import session_for
 
-# One lake per test process for all that goes through Spark: its session cannot be pointed at another one later.
 _INSTALLED = Path(os.environ.get("FRAZIL_HOME", PROJECT_ROOT / ".frazil")).resolve()
-
-
-@pytest.fixture(scope="session")
-def spark_home() -> Iterator[Path]:
-    """The home of the process's Spark session, with the jars of the set-up; removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="frazil-spark-") as folder:
-        home = Path(folder).resolve()
-        (home / "jars").symlink_to(_INSTALLED / "jars")
-        yield home
 
 
 @pytest.fixture
@@ -45,4 +36,10 @@ def catalog(settings: Settings) -> Iterator[Catalog]:
 
     lake = open_catalog(settings)
     yield lake
-    lake.close()  # type: ignore[attr-defined]
+    lake.close()
+
+
+@pytest.fixture
+def spark(settings: Settings) -> SparkSession:
+    """Spark on the lake below `home`; dbt run in this process uses the same session."""
+    return session_for(settings)

@@ -1,0 +1,26 @@
+import pytest
+from pyiceberg.catalog import Catalog
+from pyspark.sql import SparkSession
+
+from ingestion.settings import Settings
+from tests.support.spark import session_for
+
+pytestmark = pytest.mark.spark
+
+
+def test_spark_and_python_share_one_catalog(spark: SparkSession, catalog: Catalog) -> None:
+    spark.sql("create schema if not exists raw")
+    spark.sql("create table raw.words (word string) using iceberg")
+    spark.sql("insert into raw.words values ('ice')")
+
+    assert catalog.load_table("raw.words").scan().to_arrow()["word"].to_pylist() == ["ice"]
+
+
+def test_each_session_sees_only_its_own_lake(spark: SparkSession, settings: Settings) -> None:
+    spark.sql("create schema if not exists raw")
+    spark.sql("create table raw.words (word string) using iceberg")
+
+    other = session_for(Settings(home=settings.home_dir.parent / "other"))
+    other.sql("create schema if not exists raw")
+
+    assert other.sql("show tables in raw").count() == 0

@@ -1,0 +1,26 @@
+"""A session of the process's one Spark for a lake of its own."""
+
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from ingestion.runtime.spark import export_environment, spark_conf, spark_session
+from ingestion.settings import Settings
+
+
+def session_for(settings: Settings) -> SparkSession:
+    """A new session whose catalog is the lake of `settings`; dbt in this process uses it from here on.
+
+    Spark's catalogs are bound at their first use, so another lake needs another session; the JVM stays the same.
+    """
+    settings.home_dir.mkdir(parents=True, exist_ok=True)
+    export_environment(settings)
+    instance: Any = SparkSession
+    if instance._instantiatedSession is None:
+        return spark_session(settings)
+    session: SparkSession = instance._instantiatedSession.newSession()
+    for key, value in spark_conf().items():
+        if key.startswith("spark.sql.") and key != "spark.sql.extensions" and "catalogImplementation" not in key:
+            session.conf.set(key, value)
+    instance._instantiatedSession = session
+    return session

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -78,7 +79,9 @@ def _trust_store(folder: Path) -> Path:
         import certifi
 
         bundle = certifi.where()
-    certificates = x509.load_pem_x509_certificates(Path(bundle).read_bytes())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about the serial numbers of some old roots
+        certificates = x509.load_pem_x509_certificates(Path(bundle).read_bytes())
     entries = [pkcs12.PKCS12Certificate(found, b"ca%d" % number) for number, found in enumerate(certificates)]
     store = folder / "trust.p12"
     store.write_bytes(pkcs12.serialize_java_truststore(entries, BestAvailableEncryption(_PASSWORD.encode())))

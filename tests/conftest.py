@@ -11,14 +11,14 @@ from pyspark.sql import SparkSession
 from ingestion.settings import PROJECT_ROOT, Settings
 from tests.support.spark import session_for
 
-_INSTALLED = Path(os.environ.get("FRAZIL_HOME", PROJECT_ROOT / ".frazil")).resolve()
+INSTALLED = Path(os.environ.get("FRAZIL_HOME", PROJECT_ROOT / ".frazil")).resolve()
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty state folder of this test alone, which child processes see too."""
     (tmp_path / "home").mkdir()
-    (tmp_path / "home" / "jars").symlink_to(_INSTALLED / "jars")
+    (tmp_path / "home" / "jars").symlink_to(INSTALLED / "jars")
     monkeypatch.setenv("FRAZIL_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
 

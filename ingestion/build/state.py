@@ -62,7 +62,8 @@ def save_state(catalog: Catalog, state: dict[str, Built]) -> None:
         "write.metadata.previous-versions-max": "5",
     }
     table = catalog.create_table_if_not_exists(TABLE, _SCHEMA, properties=properties)
-    table.overwrite(pa.Table.from_pylist(rows, schema=_SCHEMA))
+    write = table.overwrite if table.current_snapshot() else table.append
+    write(pa.Table.from_pylist(rows, schema=_SCHEMA))
     table.maintenance.expire_snapshots().older_than(datetime.now(UTC)).commit()
 
 

@@ -1,0 +1,30 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ingestion.errors import PermanentError, RetryableError
+from ingestion.runtime.jars import ensure_jars, locked_jars
+from ingestion.runtime.spark import spark_conf
+from tests.conftest import INSTALLED
+
+
+def test_jars_that_are_there_need_neither_java_nor_network(tmp_path: Path) -> None:
+    jars = ensure_jars("spark", INSTALLED / "jars", java_home=tmp_path / "no-java")
+
+    assert {jar.name for jar in jars} == set(locked_jars("spark"))
+
+
+def test_a_jar_that_differs_from_the_lock_is_never_used(tmp_path: Path) -> None:
+    shutil.copytree(INSTALLED / "jars" / "spark", tmp_path / "jars" / "spark")
+    broken = tmp_path / "jars" / "spark" / next(iter(locked_jars("spark")))
+    broken.write_bytes(b"not a jar")
+
+    with pytest.raises((PermanentError, RetryableError, OSError)):
+        ensure_jars("spark", tmp_path / "jars", java_home=tmp_path / "no-java")
+
+
+def test_spark_is_given_exactly_the_locked_jars() -> None:
+    listed = spark_conf()["spark.jars"]
+
+    assert {path.rsplit("/", 1)[1] for path in listed.split(",")} == set(locked_jars("spark"))

@@ -1,0 +1,109 @@
+"""Append-only tables of the lake: their platform columns, properties, creation and growth."""
+
+import pyarrow as pa
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, TableAlreadyExistsError
+from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
+from pyiceberg.table import Table
+from pyiceberg.transforms import DayTransform
+from pyiceberg.types import (
+    BinaryType,
+    BooleanType,
+    IcebergType,
+    LongType,
+    NestedField,
+    StringType,
+    TimestamptzType,
+)
+
+from ingestion.errors import ContractError, RetryableError
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+LOADED_AT = pa.field("_loaded_at", TIMESTAMP)
+RUN_ID = pa.field("_run_id", pa.string())
+
+_TYPES: dict[pa.DataType, IcebergType] = {
+    pa.string(): StringType(),
+    pa.int64(): LongType(),
+    pa.bool_(): BooleanType(),
+    pa.binary(): BinaryType(),
+    TIMESTAMP: TimestamptzType(),
+}
+
+PROPERTIES = {
+    "format-version": "2",
+    "write.parquet.compression-codec": "zstd",
+    "write.parquet.compression-level": "1",
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "10",
+    # Bounds of ids, hashes and payloads prune nothing; those of the load time do.
+    "write.metadata.metrics.default": "none",
+    "write.metadata.metrics.column._loaded_at": "full",
+    "write.metadata.metrics.column._received_at": "full",
+}
+_FIRST_PLATFORM_COLUMN = "_payload"
+
+
+def ensure_table(catalog: Catalog, name: str, columns: pa.Schema) -> Table:
+    """The table `name` ("raw.shopify_orders") with at least `columns`, partitioned by the day of `_loaded_at`.
+
+    Repeating it changes nothing; new columns are added; a column missing from `columns` is kept and filled with
+    nulls from now on. Raises ContractError if a column's type differs from the stored one.
+    """
+    wanted = iceberg_schema(columns)
+    for _ in range(10):
+        try:
+            table = catalog.load_table(name)
+        except NoSuchTableError:
+            try:
+                return catalog.create_table(name, wanted, partition_spec=_by_day(wanted), properties=PROPERTIES)
+            except TableAlreadyExistsError:
+                continue
+        try:
+            return _grown(table, name, wanted)
+        except CommitFailedException:
+            continue
+    raise RetryableError(f"{name}: other writers kept changing the table; run the command again")
+
+
+def iceberg_schema(columns: pa.Schema) -> Schema:
+    """The Iceberg form of an Arrow schema; every column is optional, ids are the order."""
+    fields = []
+    for number, field in enumerate(columns, start=1):
+        kind = _TYPES.get(field.type)
+        if kind is None:
+            raise ContractError(f"column {field.name}: raw tables have no type for Arrow's {field.type}")
+        fields.append(NestedField(number, field.name, kind, required=False))
+    return Schema(*fields)
+
+
+def _by_day(schema: Schema) -> PartitionSpec:
+    source = schema.find_field(LOADED_AT.name).field_id
+    return PartitionSpec(PartitionField(source, 1000, DayTransform(), f"{LOADED_AT.name}_day"))
+
+
+def _grown(table: Table, name: str, wanted: Schema) -> Table:
+    present = {field.name: field.field_type for field in table.schema().fields}
+    for field in wanted.fields:
+        stored = present.get(field.name, field.field_type)
+        if stored != field.field_type:
+            raise ContractError(
+                f"{name}.{field.name} is {stored} in the lake and {field.field_type} in the configuration; "
+                "a stored column keeps its type: give the new one another name"
+            )
+    added = [field for field in wanted.fields if field.name not in present]
+    changed = {key: value for key, value in PROPERTIES.items() if table.properties.get(key) != value}
+    changed.pop("format-version", None)
+    if not added and not changed:
+        return table
+    with table.transaction() as transaction:
+        if added:
+            with transaction.update_schema() as update:
+                for field in added:
+                    update.add_column(field.name, field.field_type)
+                    if _FIRST_PLATFORM_COLUMN in present and not field.name.startswith("_"):
+                        update.move_before(field.name, _FIRST_PLATFORM_COLUMN)
+        if changed:
+            transaction.set_properties(changed)
+    return table

@@ -1,0 +1,81 @@
+"""`frazil scaffold`: the files of something new, in the house style."""
+
+import json
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from ingestion.cli.output import json_option, print_json
+from ingestion.errors import UsageError
+from ingestion.settings import PROJECT_ROOT
+
+
+@click.group(help="Write the files of a new source.")
+def command() -> None:
+    pass
+
+
+@command.command(
+    help="Write configuration, staging model and model YAML of webhook source NAME (one word) from an example event."
+)
+@click.argument("name")
+@click.option("--example", required=True, type=click.Path(path_type=Path), help='JSON: a body, or {"headers", "body"}.')
+@click.option(
+    "--scheme",
+    default="standard",
+    show_default=True,
+    type=click.Choice(["standard", "shopify", "stripe", "hubspot"]),
+    help="How the sender signs.",
+)
+@click.option("--object", "object_name", help="Name of the raw table's object; default from the topic.")
+@click.option("--key", help="Path of the object's id, below the object.")
+@click.option("--topic", help="header:<name> or body:<path> of the event's type.")
+@click.option("--updated-at", help="Path of the update time below the object, or body:<path>, header:<name>.")
+@click.option("--force", is_flag=True, help="Replace files that are there with other content.")
+@click.option("--root", default=PROJECT_ROOT, type=click.Path(path_type=Path), help="The project's folder.")
+@json_option
+def webhook(
+    name: str,
+    example: Path,
+    scheme: Literal["standard", "shopify", "stripe", "hubspot"],
+    object_name: str | None,
+    key: str | None,
+    topic: str | None,
+    updated_at: str | None,
+    force: bool,
+    root: Path,
+    as_json: bool,
+) -> None:
+    from ingestion.webhooks.scaffold import Wishes, planned
+    from ingestion.webhooks.scaffold_files import compose, write
+
+    plan = planned(Wishes(name, scheme, object_name, key, topic, updated_at), _read(example))
+    written = write(compose(plan), root, force=force)
+    model, secret = f"stg_{name}_{plan.object_name}", f"{name.upper()}_WEBHOOK_SECRET"
+    next_steps = [
+        f"look through the files: types and names were inferred from one example ({len(plan.columns)} columns)",
+        f"set {secret} for the server (and name it in .env.example)",
+        "frazil setup, which makes the empty raw table; then restart frazil webhooks serve",
+        f"let the sender post to /webhooks/{name}; frazil run lands its events and builds {model}",
+    ]
+    if as_json:
+        files = [{"path": str(one.path), "state": one.state} for one in written]
+        print_json({"source": name, "model": model, "files": files, "notes": plan.notes, "next": next_steps})
+        return
+    for one in written:
+        click.echo(f"{one.state:9}  {one.path}")
+    for note in plan.notes:
+        click.secho(f"note: {note}", fg="yellow")
+    click.echo("\nNext:")
+    for number, step in enumerate(next_steps, 1):
+        click.echo(f"  {number}. {step}")
+
+
+def _read(path: Path) -> object:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise UsageError(f"{path}: not JSON: {error}") from error

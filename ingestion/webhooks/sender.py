@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+import msgspec
 import uvloop
 from pydantic import SecretStr
 
@@ -17,7 +18,6 @@ from ingestion.webhooks.generator.faults import repeated
 from ingestion.webhooks.signatures import sign
 from ingestion.webhooks.sources import SourceConfig
 
-_ATTEMPTS = 8
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _STALE_SECONDS = 600
 
@@ -68,6 +68,7 @@ class Sender:
         public_base_url: str,
         *,
         connections: int = 16,
+        attempts: int = 8,
         rate: float | None = None,
         on_answer: Callable[[SendReport], None] | None = None,
     ) -> None:
@@ -76,6 +77,7 @@ class Sender:
         self._impostors = {name: _impostor(source) for name, source in sources.items()}
         self._base_url = public_base_url
         self._connections = connections
+        self._attempts = attempts
         self._rate = rate
         self._on_answer = on_answer
         self._report = SendReport()
@@ -83,7 +85,7 @@ class Sender:
     def send(self, requests: Iterator[Request]) -> SendReport:
         """Send all in their order, as many at a time as there are connections.
 
-        Raises RetryableError when the server does not take a request within eight attempts, UsageError when a
+        Raises RetryableError when the server does not take a request within `attempts`, UsageError when a
         source has no secret.
         """
         self._report = SendReport()
@@ -124,7 +126,7 @@ class Sender:
         """Until it is answered for good; what was stored before its answer got lost counts as taken then."""
         pause = _FIRST_PAUSE
         problem = ""
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(self._attempts):
             if attempt:
                 self._report.retries += 1
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries, guards nothing
@@ -145,7 +147,7 @@ class Sender:
             problem = f"status {answer.status}"
             pause = max(pause, _retry_after(answer))
         where = f"{self._target.host}:{self._target.port}"
-        raise RetryableError(f"{where} did not take a request in {_ATTEMPTS} attempts ({problem}); is it serving?")
+        raise RetryableError(f"{where} did not take a request in {self._attempts} attempts ({problem}); is it serving?")
 
     def signed(self, request: Request) -> tuple[dict[str, str], bytes]:
         """Headers and body as they go over the wire, at this moment."""
@@ -165,10 +167,13 @@ class Sender:
 
 
 def outcome_of(answer: Answer) -> str:
-    """How the door counted it; anything that is no outcome is named by its status."""
-    if answer.status == 401:
-        return Outcome.REFUSED
-    return answer.headers.get("x-frazil-outcome", f"status {answer.status}")
+    """How the door says it counted the request; an answer that is no outcome is named by its status."""
+    if answer.status not in (200, 401):
+        return f"status {answer.status}"
+    try:
+        return str(msgspec.json.decode(answer.body, type=dict[str, str])["outcome"])
+    except (msgspec.DecodeError, KeyError):
+        return "not a webhook server"
 
 
 def _again(request: Request) -> Request:

@@ -7,12 +7,27 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- The last columns of the order guard: which event is later, and (where deletes exist) which delete is. -#}
+{#-
+is_later(new, old, columns): the order guard. Which change is later, at one place which was received earlier (a body
+sent again must not replace the first), and, where deletes exist, the same of the deletes.
+-#}
 {% macro is_later(new, old, columns) -%}
-    ({{ new }}._position > {{ old }}._position
+    ({{ is_later_change(new, old, columns) }}
     {%- if '_deleted_position' in columns %}
-        or coalesce({{ new }}._deleted_position, '') > coalesce({{ old }}._deleted_position, '')
+        or {{ is_later_delete(new, old) }}
     {%- endif -%})
+{%- endmacro %}
+
+{% macro is_later_change(new, old, columns) -%}
+    ({{ new }}._position > {{ old }}._position
+    {%- if '_received_at' in columns %}
+        or {{ new }}._position = {{ old }}._position and {{ new }}._received_at < {{ old }}._received_at
+    {%- endif -%})
+{%- endmacro %}
+
+{% macro is_later_delete(new, old) -%}
+    (coalesce({{ new }}._deleted_position, '') > coalesce({{ old }}._deleted_position, '')
+        or {{ new }}._deleted_position = {{ old }}._deleted_position and {{ new }}.deleted_at < {{ old }}.deleted_at)
 {%- endmacro %}
 
 {% macro later_rows(candidates, target, columns) -%}
@@ -24,8 +39,9 @@
 
 {% macro different_rows(candidates, target, columns) -%}
     {%- set groups = config.get('meta', {}).get('recompute') -%}
+    {%- set stamps = ['_built_at', '_staged_at'] + config.get('meta', {}).get('stamps', []) -%}
     {%- set compared = [] -%}
-    {%- for name in columns if name not in key_columns() and name not in ['_built_at', '_staged_at'] -%}
+    {%- for name in columns if name not in key_columns() + stamps -%}
         {%- do compared.append('candidates.' ~ name ~ ' is distinct from stored.' ~ name) -%}
     {%- endfor -%}
     select candidates.*, false as _is_gone
@@ -40,7 +56,8 @@
     from {{ target }} as stored
     left semi join {{ candidates }} as recomputed on
         {% for name in groups %}{{ 'and ' if not loop.first }}stored.{{ name }} = recomputed.{{ name }} {% endfor %}
-    left anti join {{ candidates }} as candidates on {{ keys_equal('candidates', 'stored') }}
+    left anti join {{ candidates }} as candidates on
+        {{ keys_equal('candidates', 'stored') }}and {{ keys_present('candidates') }}
     {%- endif -%}
 {%- endmacro %}
 
@@ -53,6 +70,8 @@
     {% for key in key_columns() %}{{ 'and ' if not loop.first }}{{ left }}.{{ key }} = {{ right }}.{{ key }} {% endfor %}
 {%- endmacro %}
 
+{#- A row without its keys (or one of `meta.required`, where the key is the group) only names a group. -#}
 {% macro keys_present(side) -%}
-    {% for key in key_columns() %}{{ 'and ' if not loop.first }}{{ side }}.{{ key }} is not null {% endfor %}
+    {%- for name in key_columns() + config.get('meta', {}).get('required', []) -%}
+        {{ 'and ' if not loop.first }}{{ side }}.{{ name }} is not null {% endfor %}
 {%- endmacro %}

@@ -1,29 +1,44 @@
 {#-
 latest_changes(relation, keys): of what this model has not read yet, one row per key: its latest change, or, where only
-deletes came, a row of nulls. Any order, repetition or lateness of the events ends in the same stored row.
+deletes came, a row of nulls. Any order, repetition or lateness of the events ends in the same stored row: of two
+changes at one place the one received first counts, so a body sent again, by whomever, changes nothing.
+
+    valid              condition over the raw columns (as `events`); changes that break it are passed over
+    deletes_are_states a delete carries the record's last values, and is a change itself
+    deleted_at         where a delete says when it happened; by default when it first reached us
 
 Adds to the raw columns:
     _change_position   the change's place in the source's order, '' where only deletes came
-    _deleted_position  the place of the latest delete, its time behind an @; null without one
-    _deleted_at        that time
+    _deleted_position  the place of the latest delete, null without one
+    _deleted_at        its time
 -#}
-{% macro latest_changes(relation, keys) -%}
-    {%- set deleted -%}
-        case when _op = 'd' then concat(_position, '@', {{ utc_text_of('coalesce(_source_at, _received_at)') }}) end
-    {%- endset %}
+{% macro latest_changes(
+    relation, keys, valid=none, deletes_are_states=false, deleted_at='_received_at'
+) -%}
+    {%- set is_bare = "_op = 'd'" if not deletes_are_states else 'false' -%}
+    {%- set delete_position = "case when _op = 'd' then _position end" -%}
+    {%- set delete_time = "case when _op = 'd' then " ~ deleted_at ~ " end" -%}
     select
         *,
-        case when _op = 'd' then '' else _position end as _change_position,
-        {{ timestamp_of("split_part(_deleted_position, '@', 2)") }} as _deleted_at
+        case when {{ is_bare }} then '' else _position end as _change_position
     from (
         select
             *,
             row_number() over (
                 partition by {{ keys }}
-                order by case when _op = 'd' then 1 else 0 end, _position desc, _event_id desc
+                order by
+                    case when {{ is_bare }} then 1 else 0 end, _position desc, _received_at, _event_id
             ) as _rank,
-            max({{ deleted }}) over (partition by {{ keys }}) as _deleted_position
-        from {{ relation }} {{ since_watermark(relation) }}
+            max({{ delete_position }}) over (partition by {{ keys }}) as _deleted_position,
+            first_value({{ delete_time }}) over (
+                partition by {{ keys }} order by {{ delete_position }} desc nulls last, {{ delete_time }}
+            ) as _deleted_at
+        from (
+            select * from {{ relation }} {{ since_watermark(relation) }}
+        ) as events
+        {%- if valid %}
+        where _op = 'd' or ({{ valid }})
+        {%- endif %}
     ) as ranked
     where _rank = 1
 {%- endmacro %}

@@ -17,7 +17,7 @@
 merged_value(name, columns): one column of a staging row from its two sides, so that any order of events ends alike.
 
 A delete carries no values: a row keeps those of its latest change (`_position`) and the time of its latest delete
-(`_deleted_position`), each moved only forward; it is deleted while its delete is the later of the two.
+(`_deleted_position`), each moved only forward; it is deleted unless its change is the later of the two.
 -#}
 {% macro merged_value(name, columns) -%}
     {%- set deletes = '_deleted_position' in columns -%}
@@ -25,15 +25,12 @@ A delete carries no values: a row keeps those of its latest change (`_position`)
     {%- if not deletes or name in ['_staged_at'] or name in key_columns() -%}
         changes.{{ name }}
     {%- elif name == 'is_deleted' -%}
-        {{ newest.replace('{0}', '_deleted_position') }} > {{ newest.replace('{0}', '_position') }}
+        {{ newest.replace('{0}', '_deleted_position') }} >= {{ newest.replace('{0}', '_position') }}
     {%- elif name in ['deleted_at', '_deleted_position'] -%}
-        case
-            when coalesce(changes._deleted_position, '') > coalesce(stored._deleted_position, '') then changes.{{ name }}
-            else stored.{{ name }}
-        end
+        case when {{ is_later_delete('changes', 'stored') }} then changes.{{ name }} else stored.{{ name }} end
     {%- elif name == '_loaded_at' -%}
         greatest(changes._loaded_at, stored._loaded_at)
     {%- else -%}
-        case when changes._position > stored._position then changes.{{ name }} else stored.{{ name }} end
+        case when {{ is_later_change('changes', 'stored', columns) }} then changes.{{ name }} else stored.{{ name }} end
     {%- endif -%}
 {%- endmacro %}

@@ -1,0 +1,72 @@
+{#-
+reject_rules(table): what makes an event of a raw table unusable, as {rule: condition over the raw row `events`}; no
+condition is ever null. Staging passes such events over (`is_valid`) and `rejected_rows` lists them. Deletes that carry
+no values are never rejected.
+-#}
+{% macro reject_rules(table) %}
+    {% if table == 'shopify_orders' %}
+        {% do return({
+            'unknown_currency': unknown_currency('events.currency'),
+            'unreadable_amount': unreadable_amount('events.total_price', [
+                'events.subtotal_price',
+                'events.total_tax',
+                'events.total_discounts',
+                json_value('events.total_shipping_price_set', 'shop_money.amount'),
+            ]),
+        }) %}
+    {% elif table == 'shopify_refunds' %}
+        {% set transactions = refund_transactions('events.transactions') %}
+        {% do return({
+            'unknown_currency': 'cardinality(' ~ transactions ~ ') > 0 and '
+                ~ unknown_currency(currency_of(transactions)),
+            'mixed_currencies': has_mixed_currencies(transactions),
+            'unreadable_amount': transactions ~ ' is not null and '
+                ~ sum_of_elements(succeeded_only(transactions), 'amount') ~ ' is null',
+        }) %}
+    {% elif table in ['stripe_charges', 'stripe_refunds', 'stripe_payment_intents'] %}
+        {% do return({
+            'unknown_currency': unknown_currency('events.currency'),
+            'unreadable_amount': unreadable_minor_units('events.amount', {
+                'stripe_charges': ['events.amount_captured', 'events.amount_refunded'],
+                'stripe_payment_intents': ['events.amount_received'],
+            }.get(table, [])),
+        }) %}
+    {% elif table in ['hubspot_contacts', 'hubspot_companies'] %}
+        {% do return(hubspot_rules()) %}
+    {% endif %}
+    {{ exceptions.raise_compiler_error('no reject rules are written for raw.' ~ table) }}
+{% endmacro %}
+
+{#- partial_reject_rules(table): as `reject_rules`, where only a part of the event is left out of staging. -#}
+{% macro partial_reject_rules(table) %}
+    {% do return({
+        'shopify_orders': {
+            'unreadable_line': any_element(
+                json_elements('events.line_items'), 'not (' ~ is_readable_line('element') ~ ')'
+            ),
+        },
+    }.get(table, {})) %}
+{% endmacro %}
+
+{#- is_valid(table): no rule that rejects whole events is broken; over the raw row `events`. -#}
+{% macro is_valid(table) -%}
+    {%- for condition in reject_rules(table).values() -%}
+        {{ 'and ' if not loop.first }}not ({{ condition }})
+    {% endfor -%}
+{%- endmacro %}
+
+{#- rejected_by_rules(table): one row per broken rule and event of a raw table that this model has not read yet. -#}
+{% macro rejected_by_rules(table) -%}
+    {%- set relation = source('raw', table) -%}
+    {%- set since = since_watermark(relation) -%}
+    {%- set rules = dict(reject_rules(table), **partial_reject_rules(table)) -%}
+    {%- for rule, condition in rules.items() -%}
+    {{ 'union all\n    ' if not loop.first }}select
+        events._event_id,
+        '{{ rule }}' as rule,
+        '{{ relation_name(relation) }}' as source_table,
+        events.{{ 'object_id' if table.startswith('hubspot') else 'id' }} as record_id
+    from (select * from {{ relation }} {{ since }}) as events
+    where {{ "events._op <> 'd' and " if not table.startswith('hubspot') }}({{ condition }})
+    {% endfor -%}
+{%- endmacro %}

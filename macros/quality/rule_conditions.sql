@@ -1,0 +1,22 @@
+{#- Conditions that reject rules are made of. None of them is ever null. -#}
+
+{#- unknown_currency(code): the ISO 4217 code, in any case, is missing or not in `currencies`. -#}
+{% macro unknown_currency(code) -%}
+    not exists (select 1 from {{ ref('currencies') }} as known where known.currency = upper({{ code }}))
+{%- endmacro %}
+
+{#- unreadable_amount(required, optional): decimal texts that do not fit decimal(18, 2), or the first one missing. -#}
+{% macro unreadable_amount(required, optional) -%}
+    try_cast({{ required }} as decimal(18, 2)) is null
+    {%- for amount in optional %}
+        or ({{ amount }} is not null and try_cast({{ amount }} as decimal(18, 2)) is null)
+    {%- endfor -%}
+{%- endmacro %}
+
+{#- unreadable_minor_units(required, optional): amounts that could overflow decimal(18, 2), or the first one missing. -#}
+{% macro unreadable_minor_units(required, optional) -%}
+    {{ required }} is null
+    {%- for amount in [required] + optional %}
+        or coalesce({{ amount }} not between -9999999999999999 and 9999999999999999, false)
+    {%- endfor -%}
+{%- endmacro %}

@@ -1,0 +1,67 @@
+{{ config(unique_key=['portal_id', 'contact_id']) }}
+
+with
+
+touched as (
+
+    select distinct
+        portal_id,
+        contact_id
+    from {{ ref('stg_hubspot_contact_properties') }}
+    {{ since_watermark(ref('stg_hubspot_contact_properties'), '_staged_at') }}
+
+),
+
+folded as (
+
+    select
+        properties.portal_id,
+        properties.contact_id,
+        {{ property_value_of('email') }} as email,
+        coalesce(
+            {{ property_value_of('phone') }},
+            {{ property_value_of('mobilephone') }}
+        ) as phone,
+        {{ property_value_of('firstname') }} as first_name,
+        {{ property_value_of('lastname') }} as last_name,
+        {{ property_value_of('company') }} as company,
+        {{ property_value_of('lifecyclestage') }} as lifecycle_stage,
+        {{ property_value_of('_merged_into') }} as merged_into_id,
+        {{ is_removed() }} as _is_removed,
+        {{ property_time_of('_created') }} as created_at,
+        max(properties.occurred_at) as updated_at,
+        {{ property_time_of('_deleted') }} as _removed_at,
+        {{ property_time_of('_merged_into') }} as _merged_at,
+        {{ property_time_of('_erased') }} as _erased_at,
+        max(properties._position) as _position,
+        max(properties._loaded_at) as _loaded_at
+    from
+        {{ ref('stg_hubspot_contact_properties') }}
+        {{ pinned(ref('stg_hubspot_contact_properties')) }} as properties
+    inner join touched
+        on
+            properties.portal_id = touched.portal_id
+            and properties.contact_id = touched.contact_id
+    group by properties.portal_id, properties.contact_id
+
+)
+
+select
+    portal_id,
+    contact_id,
+    merged_into_id,
+    email,
+    phone,
+    first_name,
+    last_name,
+    company,
+    lifecycle_stage,
+    _is_removed or _merged_at is not null or _erased_at is not null as is_deleted,
+    created_at,
+    updated_at,
+    coalesce(_erased_at, _merged_at, case when _is_removed then _removed_at end) as deleted_at,
+    true as _is_partial,
+    _position,
+    _loaded_at,
+    {{ run_timestamp() }} as _staged_at
+from folded

@@ -1,0 +1,53 @@
+{{ config(unique_key=['order_id', 'order_line_id'], meta={'recompute': ['order_id']}) }}
+
+with
+
+orders as (
+
+    select *
+    from {{ ref('stg_shopify_orders') }}
+    {{ since_watermark(ref('stg_shopify_orders'), '_staged_at') }}
+
+),
+
+lines as (
+
+    select
+        *,
+        case when {{ is_readable_line('line') }} then {{ json_value('line', 'id') }} end as order_line_id
+    from orders
+    {{ json_rows('_line_items', 'line') }}
+
+),
+
+ranked as (
+
+    select
+        *,
+        row_number() over (partition by order_id, order_line_id order by line_number) as _rank
+    from lines
+
+)
+
+select
+    order_line_id,
+    order_id,
+    {{ json_value('line', 'product_id') }} as product_id,
+    {{ json_value('line', 'variant_id') }} as variant_id,
+    {{ json_value('line', 'sku') }} as sku,
+    {{ json_value('line', 'title') }} as title,
+    {{ json_value('line', 'variant_title') }} as variant_title,
+    {{ json_value('line', 'vendor') }} as vendor,
+    currency,
+    try_cast({{ json_value('line', 'price') }} as decimal(18, 2)) as unit_price_amount,
+    {{ line_discount('line') }} as discount_amount,
+    {{ line_tax('line') }} as tax_amount,
+    try_cast({{ json_value('line', 'quantity') }} as bigint) as item_count,
+    coalesce({{ json_value('line', 'gift_card') }} = 'true', false) as is_gift_card,
+    is_cancelled,
+    is_live,
+    is_deleted,
+    order_date,
+    {{ run_timestamp() }} as _staged_at
+from ranked
+where _rank = 1

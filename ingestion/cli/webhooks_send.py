@@ -64,7 +64,13 @@ def send(
             f"{report.retries} sent again"
         )
     if not report.agrees:
-        raise ContractError("the server's answers differ from what was sent; see the table's `actual` columns")
+        again = sum(count for (_, outcome), count in report.actual.items() if outcome == "repeated")
+        hint = (
+            f"seed {seed} was sent to it before: give another --seed"
+            if again > report.answered / 2
+            else "see the table"
+        )
+        raise ContractError(f"the server's answers are not as expected; {hint}")
 
 
 def comparison(report: "SendReport") -> list[dict[str, object]]:

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-import msgspec
 import uvloop
 from pydantic import SecretStr
 
@@ -168,12 +167,8 @@ class Sender:
 
 def outcome_of(answer: Answer) -> str:
     """How the door says it counted the request; an answer that is no outcome is named by its status."""
-    if answer.status not in (200, 401):
-        return f"status {answer.status}"
-    try:
-        return str(msgspec.json.decode(answer.body, type=dict[str, str])["outcome"])
-    except (msgspec.DecodeError, KeyError):
-        return "not a webhook server"
+    outcome = answer.headers.get("x-frazil-outcome")
+    return outcome if outcome and answer.status in (200, 401) else f"status {answer.status}"
 
 
 def _again(request: Request) -> Request:

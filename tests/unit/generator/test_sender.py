@@ -1,7 +1,6 @@
 """The sender against a peer that fails on purpose; the real server is met in tests/e2e."""
 
 import asyncio
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,8 +24,7 @@ Peer = Callable[[int, bytes], bytes | None]
 
 
 def said(status: int, outcome: str) -> bytes:
-    body = json.dumps({"outcome": outcome})
-    return f"HTTP/1.1 {status} X\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode()
+    return f"HTTP/1.1 {status} X\r\nx-frazil-outcome: {outcome}\r\ncontent-length: 2\r\n\r\nok".encode()
 
 
 OK = said(200, "accepted")

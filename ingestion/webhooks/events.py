@@ -87,7 +87,7 @@ class Reader:
             return Inspection(self._unread(error, body), error.reason)
         delivery_id = self._identity(self._delivery_parts, headers, values, body)
         try:
-            self._router.route(headers, values, body)
+            self._router.check(headers, values, body)
         except UnfitEventError as error:
             return Inspection(delivery_id, error.reason)
         return Inspection(delivery_id, None)

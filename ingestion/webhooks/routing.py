@@ -15,6 +15,8 @@ FINAL = "9" * 20
 UNKNOWN_TIME = "0" * 20
 _EMPTY = frozenset({b"", b"null", b"[]", b"{}", b'""'})
 
+_TOPICS = 1_000
+
 Conditions = list[tuple[Lookup, str]]
 
 
@@ -47,39 +49,61 @@ class Router:
             for name, item in source.objects.items()
             for rule in item.accept
         ]
+        self._by_topic: dict[str, list[tuple[str, Conditions, _Target]]] = {}
+
+    def check(self, headers: Headers, values: Values, body: bytes) -> None:
+        """Raises UnfitEventError when no object takes the event, or key, time or content do not fit its object."""
+        topic, op, target = self._target(headers, values)
+        target.check(op, topic, headers, values, body)
 
     def route(self, headers: Headers, values: Values, body: bytes) -> Route:
-        """Raises UnfitEventError when no object takes the event or the event does not identify its object."""
+        """Like `check`, and says where the event goes."""
+        topic, op, target = self._target(headers, values)
+        time = target.check(op, topic, headers, values, body)
+        return Route(topic, target.name, op, target.position(time, topic, headers, values, body))
+
+    def _target(self, headers: Headers, values: Values) -> tuple[str, str, "_Target"]:
         topic = self._topic(headers, values)
         for reason, conditions in self._quarantine:
             if _hold(conditions, headers, values):
                 raise UnfitEventError(reason, "the source's file sends such events to the quarantine", topic)
         if topic is None:
             raise UnfitEventError("wrong_shape", "no topic")
-        for rule, conditions, target in self._rules:
-            if rule.takes(topic) and (not conditions or _hold(conditions, headers, values)):
-                return target.route(rule.op, topic, headers, values, body)
+        for op, conditions, target in self._rules_for(topic):
+            if not conditions or _hold(conditions, headers, values):
+                return topic, op, target
         raise UnfitEventError("unknown_topic", "no object of the source's file accepts this event", topic)
+
+    def _rules_for(self, topic: str) -> list[tuple[str, Conditions, "_Target"]]:
+        """The rules whose patterns take `topic`, remembered for as many topics as senders really have."""
+        found = self._by_topic.get(topic)
+        if found is None:
+            found = [(rule.op, conditions, target) for rule, conditions, target in self._rules if rule.takes(topic)]
+            if len(self._by_topic) < _TOPICS:
+                self._by_topic[topic] = found
+        return found
 
 
 class _Target:
     def __init__(self, name: str, item: Object, lookups: Lookups) -> None:
-        self._name, self._item = name, item
+        self.name, self._item = name, item
         self._key = lookups.text(item.key, strict=True)
         self._moment = lookups.moment(item.updated_at)
         self._tie = lookups.text(item.tie)
 
-    def route(self, op: str, topic: str, headers: Headers, values: Values, body: bytes) -> Route:
+    def check(self, op: str, topic: str, headers: Headers, values: Values, body: bytes) -> str:
+        """The time part of the event's position."""
         key = self._key(headers, values)
         if not key:
-            raise UnfitEventError("no_key", "the key is missing, empty or no scalar", topic, self._name)
+            raise UnfitEventError("no_key", "the key is missing, empty or no scalar", topic, self.name)
         if op == "d" and self._item.bare_deletes:
             self._check_bare(body, topic)
-            time = FINAL
-        else:
-            time = self._time(topic, headers, values)
-        position = f"{time}-{self._item.rank.get(topic, 0):02d}-{self._break_tie(headers, values, body)}"
-        return Route(topic, self._name, op, position)
+            return FINAL
+        return self._time(topic, headers, values)
+
+    def position(self, time: str, topic: str, headers: Headers, values: Values, body: bytes) -> str:
+        """Sorts like the source's own order: time, rank of the topic, tie."""
+        return f"{time}-{self._item.rank.get(topic, 0):02d}-{self._break_tie(headers, values, body)}"
 
     def _time(self, topic: str, headers: Headers, values: Values) -> str:
         if self._item.updated_at is None:
@@ -87,11 +111,11 @@ class _Target:
         try:
             moment = self._moment(headers, values)
         except BadValueError as error:
-            raise UnfitEventError("bad_time", str(error), topic, self._name) from error
+            raise UnfitEventError("bad_time", str(error), topic, self.name) from error
         if moment is None:
-            raise UnfitEventError("no_time", "the update time is missing", topic, self._name)
+            raise UnfitEventError("no_time", "the update time is missing", topic, self.name)
         if moment < 0:
-            raise UnfitEventError("bad_time", "an update time before 1970", topic, self._name)
+            raise UnfitEventError("bad_time", "an update time before 1970", topic, self.name)
         return f"{moment:020d}"
 
     def _break_tie(self, headers: Headers, values: Values, body: bytes) -> str:
@@ -109,7 +133,7 @@ class _Target:
             name for name, raw in fields.items() if name not in self._item.bare_deletes and bytes(raw) not in _EMPTY
         ]
         if full:
-            raise UnfitEventError("delete_with_content", f"{len(full)} fields beside the ids", topic, self._name)
+            raise UnfitEventError("delete_with_content", f"{len(full)} fields beside the ids", topic, self.name)
 
 
 def _conditions(lookups: Lookups, where: dict[str, str]) -> Conditions:

@@ -1,6 +1,5 @@
 """Fixtures every test may use: a home of its own, its catalog, and a session of the process's one Spark for it."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,17 +7,14 @@ import pytest
 from pyiceberg.catalog import Catalog
 from pyspark.sql import SparkSession
 
-from ingestion.settings import PROJECT_ROOT, Settings
-from tests.support.spark import session_for
-
-INSTALLED = Path(os.environ.get("FRAZIL_HOME", PROJECT_ROOT / ".frazil")).resolve()
+from ingestion.settings import Settings
+from tests.support.spark import link_jars, session_for
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty state folder of this test alone, which child processes see too."""
-    (tmp_path / "home").mkdir()
-    (tmp_path / "home" / "jars").symlink_to(INSTALLED / "jars")
+    link_jars(tmp_path / "home")
     monkeypatch.setenv("FRAZIL_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
 

@@ -1,4 +1,4 @@
-"""The dbt documentation with its lineage graph as one static file: docs/site/index.html."""
+"""`make docs`: docs/reference from the code, and the dbt documentation with its lineage graph as one static file."""
 
 import os
 import shutil
@@ -16,8 +16,11 @@ def write_site(settings: Settings) -> None:
     """Describe the lake of `settings` as it is now; models not built yet appear without column types."""
     from dbt.cli.main import dbtRunner
 
+    from ingestion.build.dbt import Dbt
+    from ingestion.build.reference import write_pages
     from ingestion.runtime.spark import export_environment
 
+    write_pages(Dbt(settings).manifest)
     export_environment(settings)
     target = settings.home_dir / "dbt" / "docs"
     words = ["docs", "generate", "--static", "--quiet", "--project-dir", str(PROJECT_ROOT)]

@@ -1,11 +1,23 @@
 """A session of the process's one Spark for a lake of its own."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 from pyspark.sql import SparkSession
 
 from ingestion.runtime.spark import export_environment, spark_conf, spark_session
-from ingestion.settings import Settings
+from ingestion.settings import PROJECT_ROOT, Settings
+
+# The state folder the set-up was made for: tests have folders of their own, and use its jars.
+INSTALLED = Path(os.environ.get("FRAZIL_HOME", PROJECT_ROOT / ".frazil")).resolve()
+
+
+def link_jars(home: Path) -> None:
+    """Make `home` a state folder with the jars of the set-up."""
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "jars").exists():
+        (home / "jars").symlink_to(INSTALLED / "jars")
 
 
 def session_for(settings: Settings) -> SparkSession:
@@ -13,7 +25,7 @@ def session_for(settings: Settings) -> SparkSession:
 
     Spark's catalogs are bound at their first use, so another lake needs another session; the JVM stays the same.
     """
-    settings.home_dir.mkdir(parents=True, exist_ok=True)
+    link_jars(settings.home_dir)
     export_environment(settings)
     instance: Any = SparkSession
     if instance._instantiatedSession is None:

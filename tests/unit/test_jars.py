@@ -6,7 +6,7 @@ import pytest
 from ingestion.errors import PermanentError, RetryableError
 from ingestion.runtime.jars import ensure_jars, locked_jars
 from ingestion.runtime.spark import spark_conf
-from tests.conftest import INSTALLED
+from tests.support.spark import INSTALLED
 
 
 def test_jars_that_are_there_need_neither_java_nor_network(tmp_path: Path) -> None:

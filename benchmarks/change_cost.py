@@ -1,0 +1,47 @@
+"""P8, cost follows change: 1 % changed orders out of a million, against a full build of the same tables."""
+
+import os
+
+from benchmarks.report import report
+from benchmarks.support.lake import bench_lake
+
+ORDERS = int(os.environ.get("FRAZIL_BENCH_ORDERS", "1000000"))
+SHARE = 0.01
+
+
+def main() -> None:
+    """Raw is written first and not measured; all builds run in one warm Spark session, tests included."""
+    changed = int(ORDERS * SHARE)
+    with bench_lake() as lake:
+        lake.land(0, 100, version=0, orders=ORDERS)
+        lake.build()
+        lake.land(100, ORDERS - 100, version=0, orders=ORDERS)
+        full_seconds, full = lake.build()
+        lake.land(ORDERS // 2, changed, version=1, orders=ORDERS)
+        change_seconds, change = lake.build()
+        idle_seconds, _ = lake.build(everything=True)
+        nothing_seconds, nothing = lake.build()
+    written, all_written = sum(change.rows_written.values()), sum(full.rows_written.values())
+    inputs = {
+        "orders": ORDERS,
+        "changed_orders": changed,
+        "full_build_seconds": round(full_seconds, 2),
+        "changed_build_seconds": round(change_seconds, 2),
+        "build_of_everything_without_change_seconds": round(idle_seconds, 2),
+        "run_with_nothing_new_seconds": round(nothing_seconds, 3),
+        "rows_written_full": all_written,
+        "rows_written_changed": written,
+        "rows_written_by_table": change.rows_written,
+    }
+    rows = written / all_written
+    report("change_cost_rows", rows, "of full", "<= 0.03", rows <= 0.03, inputs)
+    wall = change_seconds / full_seconds
+    report("change_cost_wall", wall, "of full", "<= 0.35", wall <= 0.35, inputs)
+    net = (change_seconds - idle_seconds) / (full_seconds - idle_seconds)
+    report("change_cost_wall_net", net, "of full", "<= 0.35 less the time of empty merges", net <= 0.35, inputs)
+    empty = nothing_seconds / full_seconds
+    report("nothing_new_wall", empty, "of full", "<= 0.02, no node run", empty <= 0.02 and not nothing.results, inputs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""A lake of its own for a benchmark: plain orders through the real journal and sink, builds as `frazil run` makes them."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pyiceberg.catalog import Catalog
+
+from ingestion.build.dbt import Dbt
+from ingestion.build.runner import Builder, BuildReport
+from ingestion.lake.catalog import open_catalog
+from ingestion.lake.sink import drain
+from ingestion.settings import Settings
+from ingestion.webhooks.generator.plain import plain_orders
+from ingestion.webhooks.journal import Journal
+
+_CHUNK = 50_000
+
+
+class BenchLake:
+    """Holds one Spark session from its first build on."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.catalog: Catalog = open_catalog(settings)
+        self._builder = Builder(settings, self.catalog, Dbt(settings))
+        drain(settings)
+
+    def land(self, first: int, count: int, *, version: int, orders: int) -> None:
+        """Bring orders into raw, in chunks so that the journal stays small."""
+        self.settings.journal_dir.mkdir(parents=True, exist_ok=True)
+        for start in range(first, first + count, _CHUNK):
+            size = min(_CHUNK, first + count - start)
+            with Journal.open(self.settings.journal_dir / "worker-0.db") as journal:
+                journal.append(list(plain_orders(start, size, version=version, orders=orders)))
+            drain(self.settings)
+
+    def build(self, everything: bool = False) -> tuple[float, BuildReport]:
+        """Wall seconds and report; raises RuntimeError if anything failed, so that no figure rests on a broken build."""
+        started = time.perf_counter()
+        done = self._builder.build(everything)
+        seconds = time.perf_counter() - started
+        if done.failed_nodes or done.failed_tests:
+            raise RuntimeError(f"the build failed: {[one.message for one in done.failed_nodes + done.failed_tests]}")
+        return seconds, done
+
+
+@contextmanager
+def bench_lake() -> Iterator[BenchLake]:
+    """A lake in a temporary folder, with the jars of the set-up."""
+    with tempfile.TemporaryDirectory(prefix="frazil-bench-") as folder:
+        home = Path(folder).resolve()
+        (home / "jars").symlink_to(Settings().jars_dir)
+        yield BenchLake(Settings(home=home))

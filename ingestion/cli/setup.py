@@ -7,9 +7,12 @@ from ingestion.settings import Settings
 
 @click.command(help="Find Java, fetch jars, create the lake's empty tables. Repeating it changes nothing.")
 def command() -> None:
+    from ingestion.lake.catalog import open_catalog
+    from ingestion.lake.sink import ensure_tables
     from ingestion.runtime.jars import ensure_jars
     from ingestion.runtime.java import find_java
     from ingestion.runtime.spark import write_spark_env
+    from ingestion.webhooks.sources import load_sources
 
     settings = Settings()
     settings.home_dir.mkdir(parents=True, exist_ok=True)
@@ -18,3 +21,7 @@ def command() -> None:
     jars = ensure_jars("spark", settings.jars_dir, java_home)
     click.echo(f"jars   {len(jars)} in {settings.jars_dir}")
     write_spark_env(java_home)
+    catalog = open_catalog(settings)
+    tables = ensure_tables(catalog, load_sources(settings.config_dir))
+    catalog.close()
+    click.echo(f"tables {len(tables)} in {settings.warehouse}")

@@ -1,0 +1,131 @@
+"""One flush of the sink in memory: journal entries split into rows per table, and the count of what became of them."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from ingestion.errors import ContractError
+from ingestion.lake.journals import HeldJournal
+from ingestion.lake.quarantine import QUARANTINE, quarantine_id, quarantine_row
+from ingestion.webhooks.events import RawRow, Reader, Rejected
+from ingestion.webhooks.journal import Delivery, Entry
+
+log = logging.getLogger(__name__)
+
+Row = tuple[Any, ...]
+
+
+@dataclass
+class Counts:
+    """What became of the entries read: `elements == rows + rejected + skipped`, or something was lost.
+
+    An entry holds one element, a batch as many as its array; `empty` entries hold none. `skipped` elements were in
+    the lake already. `tables` counts the rows per table, the quarantine among them.
+    """
+
+    entries: int = 0
+    empty: int = 0
+    elements: int = 0
+    rows: int = 0
+    rejected: int = 0
+    skipped: int = 0
+    tables: dict[str, int] = field(default_factory=dict)
+
+    def add(self, other: "Counts") -> None:
+        for name in ("entries", "empty", "elements", "rows", "rejected", "skipped"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for table, rows in other.tables.items():
+            self.tables[table] = self.tables.get(table, 0) + rows
+
+    def check(self) -> None:
+        """Raises ContractError if an element is unaccounted for."""
+        if self.elements != self.rows + self.rejected + self.skipped:
+            raise ContractError(f"the sink lost count, report it: {self}")
+
+
+class Batch:
+    """Rows per table of a bounded number of entries, and how far each journal was read for them.
+
+    `mark(table, journal_id)` tells how far a table has the rows of a journal: such rows are counted as skipped.
+    `readers` are the sources by name; an entry of any other source is rejected as `unknown_source`.
+    """
+
+    def __init__(self, readers: Mapping[str, Reader], mark: Callable[[str, str], int], tables: Sequence[str]) -> None:
+        self._readers = readers
+        self._mark = mark
+        self._tables = tables
+        self.rows: dict[str, list[Row]] = {}
+        self.read: dict[HeldJournal, tuple[int, int]] = {}
+        self.counts = Counts()
+        self.bytes = 0
+        self.more = False  # whether entries wait that did not fit
+
+    def marks(self) -> dict[str, int]:
+        """The last seq read of each journal in this batch, by the journal's id."""
+        return {journal.id: last for journal, (_, last) in self.read.items()}
+
+    def take(self, journal: HeldJournal, entries: Sequence[Entry]) -> None:
+        """Split `entries`, all of the next ones of `journal`."""
+        if not entries:
+            return
+        marks = {table: self._mark(table, journal.id) for table in self._tables}
+        known = max(marks.values(), default=0)
+        for seq, delivery in entries:
+            results = self._split(delivery)
+            self.counts.elements += len(results)
+            self.bytes += len(delivery.body)
+            if not results:
+                self.counts.empty += 1
+            for place, result in enumerate(results):
+                table = f"raw.{result.table}" if isinstance(result, RawRow) else QUARANTINE
+                if seq <= known and seq <= marks[table]:
+                    self.counts.skipped += 1
+                elif isinstance(result, RawRow):
+                    self.rows.setdefault(table, []).append(result.values)
+                    self.counts.rows += 1
+                else:
+                    row = quarantine_row(quarantine_id(journal.id, seq, place), result)
+                    self.rows.setdefault(table, []).append(row)
+                    self.counts.rejected += 1
+        self.counts.entries += len(entries)
+        self.read[journal] = (entries[0].seq, entries[-1].seq)
+        journal.position = entries[-1].seq
+        self.more = self.more or journal.has_after(journal.position)
+
+    def finish(self) -> None:
+        """Count the rows per table and check that nothing is unaccounted for."""
+        self.counts.tables = {table: len(rows) for table, rows in self.rows.items()}
+        self.counts.check()
+
+    def _split(self, delivery: Delivery) -> list[RawRow | Rejected]:
+        reader = self._readers.get(delivery.source)
+        if reader is None:
+            return [_rejected(delivery, "unknown_source", f"no config/webhooks/{delivery.source}.yaml")]
+        try:
+            return reader.split(delivery)
+        except Exception as error:  # one body must not stop all others: it is kept, named and counted
+            log.exception("split_failed", extra={"source": delivery.source})
+            return [_rejected(delivery, "split_failed", f"{type(error).__name__}: {error}"[:500])]
+
+
+def arrow_rows(rows: Sequence[Row], columns: pa.Schema) -> pa.Table:
+    """Rows in the order of `columns`, which may hold more columns at its end, as an Arrow table."""
+    fields = [columns.field(place) for place in range(len(rows[0]))]
+    arrays = [pa.array(values, field.type) for values, field in zip(zip(*rows, strict=True), fields, strict=True)]
+    return pa.table(arrays, schema=pa.schema(fields))
+
+
+def _rejected(delivery: Delivery, reason: str, detail: str) -> Rejected:
+    return Rejected(
+        delivery.source,
+        reason,
+        detail,
+        None,
+        delivery.body,
+        delivery.received_at,
+        delivery.headers,
+        delivery.delivery_id.hex(),
+    )

@@ -1,0 +1,54 @@
+"""The sink as a long-running process: a flush every second or so, until it is told to stop."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from ingestion.errors import RetryableError
+from ingestion.lake.batch import Counts
+from ingestion.lake.journals import JournalsBusyError
+from ingestion.lake.metrics import FAILURES
+from ingestion.lake.sink import Flush, Sink
+
+log = logging.getLogger(__name__)
+
+_LONGEST_PAUSE = 30.0
+
+
+def run_sink(
+    sink: Sink,
+    stop: threading.Event,
+    *,
+    once: bool = False,
+    flush_seconds: float = 1.0,
+    report: Callable[[Flush], None] = lambda flush: None,
+) -> Counts:
+    """Drain until `stop` is set (a flush under way is finished), or with `once` until nothing waits.
+
+    What may succeed later is tried again after a growing pause; with `once` it is raised. Journals that all belong
+    to another sink are an error either way.
+    """
+    total = Counts()
+    pause = flush_seconds
+    while not stop.is_set():
+        started = time.monotonic()
+        try:
+            for done in sink.flushes():
+                total.add(done.counts)
+                report(done)
+                if stop.is_set():
+                    break
+            pause = flush_seconds
+        except JournalsBusyError:
+            raise
+        except RetryableError as error:
+            if once:
+                raise
+            FAILURES.inc()
+            log.warning("flush_failed", extra={"run_id": sink.run_id, "reason": str(error), "next_try_seconds": pause})
+            pause = min(max(pause, 0.5) * 2, _LONGEST_PAUSE)
+        if once:
+            break
+        stop.wait(max(0.0, started + pause - time.monotonic()))
+    return total

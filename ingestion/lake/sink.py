@@ -1,0 +1,188 @@
+"""The one way from the journals into the lake: each journalled event becomes a raw or a quarantine row exactly once.
+
+A flush reads the next entries of every journal it holds, splits them, and appends once to each table concerned; the
+append carries how far each journal was read. Entries are deleted when every table has committed. After a crash in
+between, rows that a table's mark covers are skipped, so nothing is written twice and nothing is left out.
+"""
+
+import logging
+import sqlite3
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+import pyarrow as pa
+from pyiceberg.catalog import Catalog
+
+from ingestion.errors import RetryableError, UsageError
+from ingestion.lake.append import AppendTable, Commit, now
+from ingestion.lake.batch import Batch, Counts, arrow_rows
+from ingestion.lake.catalog import open_catalog
+from ingestion.lake.journals import HeldJournals
+from ingestion.lake.metrics import COMMIT_SECONDS, ENTRIES, RETRIES, ROWS
+from ingestion.lake.quarantine import COLUMNS as QUARANTINE_COLUMNS
+from ingestion.lake.quarantine import QUARANTINE
+from ingestion.lake.tables import ensure_table
+from ingestion.settings import Settings
+from ingestion.webhooks.events import Reader, raw_schema
+from ingestion.webhooks.sources import SourceConfig, load_sources
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one flush takes at most; the rest waits for the next, so memory does not depend on the backlog."""
+
+    events: int = 20_000
+    bytes: int = 16 << 20
+
+
+@dataclass(frozen=True)
+class Flush:
+    """What one flush did; `seconds` is the time of its commits and of clearing the journals."""
+
+    counts: Counts
+    commits: list[Commit]
+    seconds: float
+
+
+class Sink:
+    """Drains all journals of the settings' state folder that no other process drains.
+
+    The sources' files are read again when one changes. An object belongs to one thread.
+    """
+
+    def __init__(self, settings: Settings, limits: Limits | None = None, clock: Callable[[], int] = now) -> None:
+        self.run_id = str(uuid.uuid4())
+        self.journals = HeldJournals(settings.journal_dir)
+        self._settings = settings
+        self._limits = limits or Limits()
+        self._clock = clock
+        self._catalog = open_catalog(settings)
+        self._files: dict[str, int] = {}
+        self._readers: dict[str, Reader] = {}
+        self._schemas: dict[str, pa.Schema] = {}
+        self._tables: dict[str, AppendTable] = {}
+        self._turn = 0
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self._configure()
+
+    def flushes(self) -> Iterator[Flush]:
+        """Bring into the lake what waits, flush after flush; none when nothing waits.
+
+        The next batch is read and split while the last one is written. Ends when all that was there at the last look
+        is committed. Raises RetryableError when a commit could not be made: what was committed stays and is skipped
+        next time.
+        """
+        pending: Future[Flush] | None = None
+        finished = False
+        try:
+            more = True
+            while more:
+                batch = self._read()
+                more = batch.more
+                if pending is not None:
+                    yield pending.result()
+                pending = self._writer.submit(self._write, batch) if batch.read else None
+            if pending is not None:
+                yield pending.result()
+            finished = True
+        except sqlite3.Error as error:
+            raise RetryableError(f"a journal cannot be read or cleared now: {error}") from error
+        finally:
+            if not finished:  # a batch may have been read and not committed: only the marks know
+                if pending is not None:
+                    wait([pending])
+                self.journals.restart()
+
+    def commit(self, table: str, batch: Batch) -> Commit:
+        """Append the batch's rows of one table, together with its marks."""
+        done = self._tables[table].append(
+            arrow_rows(batch.rows.pop(table), self._schemas[table]), self.run_id, batch.marks()
+        )
+        ROWS.labels(table).inc(done.rows)
+        RETRIES.labels(table).inc(done.tries - 1)
+        COMMIT_SECONDS.labels(table).observe(done.seconds)
+        return done
+
+    def close(self) -> None:
+        """Give the journals back; what was not flushed stays in them."""
+        self._writer.shutdown()
+        self.journals.close()
+        self._catalog.close()
+
+    def _write(self, batch: Batch) -> Flush:
+        started = time.monotonic()
+        commits = [self.commit(table, batch) for table in sorted(batch.rows)]
+        for journal, (first, last) in batch.read.items():
+            journal.forget(first, last)
+        ENTRIES.inc(batch.counts.entries)
+        return Flush(batch.counts, commits, time.monotonic() - started)
+
+    def _read(self) -> Batch:
+        held = self.journals.refresh()
+        self._configure()
+        batch = Batch(self._readers, lambda table, journal: self._tables[table].mark(journal), list(self._tables))
+        self._turn += 1
+        for place in range(len(held)):
+            journal = held[(place + self._turn) % len(held)]
+            rows = self._limits.events - batch.counts.entries
+            room = self._limits.bytes - batch.bytes
+            if rows > 0 and room > 0:
+                batch.take(journal, journal.read(rows, room))
+        batch.finish()
+        return batch
+
+    def _configure(self) -> None:
+        folder = self._settings.config_dir / "webhooks"
+        files = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.yaml")}
+        if files == self._files:
+            return
+        first = not self._files
+        self._files = files
+        try:
+            sources = load_sources(self._settings.config_dir)
+        except UsageError as error:
+            if first:
+                raise
+            log.error("sources_not_reread", extra={"reason": str(error)})  # the ones in use stay in use
+            return
+        self._schemas = ensure_tables(self._catalog, sources)
+        self._readers = {name: Reader(source) for name, source in sources.items()}
+        self._tables = {name: AppendTable(self._catalog, name, self._clock) for name in self._schemas}
+
+
+def ensure_tables(catalog: Catalog, sources: Mapping[str, SourceConfig]) -> dict[str, pa.Schema]:
+    """Create or widen the raw table of every object and the quarantine; returns their columns by table name."""
+    schemas = {
+        f"raw.{source.source}_{name}": raw_schema(source, name)
+        for source in sources.values()
+        for name in source.objects
+    }
+    schemas[QUARANTINE] = QUARANTINE_COLUMNS
+    for name, columns in schemas.items():
+        ensure_table(catalog, name, columns)
+    return schemas
+
+
+def drain(settings: Settings, once: bool = True) -> Counts:
+    """Bring what the journals hold into the lake and return what became of it.
+
+    Stops when all that was there at the last look is committed, however fast more arrives; `once=False` goes on
+    until an error. Raises RetryableError when something must be tried again, JournalsBusyError when all journals
+    belong to another sink.
+    """
+    total = Counts()
+    sink = Sink(settings)
+    try:
+        while True:
+            for done in sink.flushes():
+                total.add(done.counts)
+            if once:
+                return total
+            time.sleep(1.0)
+    finally:
+        sink.close()

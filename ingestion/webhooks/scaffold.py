@@ -72,6 +72,8 @@ class Plan:
     key: str
     updated_at: str | None
     updated_at_format: str
+    source_at: str | None
+    source_at_format: str
     rules: list[tuple[str, list[str]]]
     columns: list[Column]
     headers: dict[str, str]
@@ -113,6 +115,7 @@ def planned(wishes: Wishes, example: Any) -> Plan:
         notes.append("no update time was found: repeats and late events cannot be ordered; give --updated-at PATH")
     elif moment is None:
         raise UsageError(f"--updated-at {updated_at}: there is no value there in the example")
+    source_at = _source_time(updated_at, event) if data else None
     return Plan(
         source=wishes.source,
         scheme=wishes.scheme,
@@ -126,6 +129,8 @@ def planned(wishes: Wishes, example: Any) -> Plan:
         key=key,
         updated_at=updated_at,
         updated_at_format=_time_format(moment),
+        source_at=source_at,
+        source_at_format=_time_format(None if source_at is None else _at_place(source_at, headers, event, content)),
         rules=_rules(entity_word, separator),
         columns=_columns(content, key),
         headers=headers,
@@ -179,6 +184,14 @@ def _update_time(event: Mapping[str, Any], content: Mapping[str, Any], data: str
         return found
     envelope = _first(event, (*_TIME_FIELDS, *_EVENT_TIME_FIELDS))
     return f"body:{envelope}" if envelope and data else envelope
+
+
+def _source_time(updated_at: str | None, event: Mapping[str, Any]) -> str | None:
+    """When the sender says that it happened: a time of the envelope."""
+    if updated_at is not None and updated_at.startswith("body:"):
+        return updated_at
+    found = _first(event, _EVENT_TIME_FIELDS)
+    return f"body:{found}" if found else None
 
 
 def _time_format(value: Any) -> str:

@@ -20,8 +20,8 @@ _HEADINGS = {
     "stripe": "Signed as Stripe signs: the time and the body.",
     "hubspot": "Signed as HubSpot signs: method, public URL, body and time.",
 }
-_GROUPS = (("id",), ("string", "reference", "json"), ("money", "long"), ("boolean",))
-"""The order of a staging model's columns; times come after these."""
+_GROUPS = (("string", "reference", "json"), ("money", "long"), ("boolean",))
+"""The order of a staging model's columns, other ids first; times come after these."""
 
 
 class File(NamedTuple):
@@ -114,6 +114,7 @@ def _config(plan: Plan) -> str:
         *(f"  - {place}" for place in (plan.event_id if plan.batch else plan.delivery_id)),
         f"topic: {plan.topic}",
         *(["webhook_id: header:webhook-id"] if plan.scheme == "standard" else []),
+        *([_time("source_at", plan.source_at, plan.source_at_format)] if plan.source_at else []),
         *([f"data: {plan.data}"] if plan.data else []),
         "",
         "objects:",
@@ -124,7 +125,7 @@ def _config(plan: Plan) -> str:
             for op, topics in plan.rules
         ),
         f"    key: {plan.key}",
-        *_updated_at(plan),
+        *([f"    {_time('updated_at', plan.updated_at, plan.updated_at_format)}"] if plan.updated_at else []),
         "    columns:",
         *(f"      {column.name}: {_column_text(column)}" for column in plan.columns),
         "",
@@ -137,12 +138,8 @@ def _config(plan: Plan) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _updated_at(plan: Plan) -> list[str]:
-    if plan.updated_at is None:
-        return []
-    if plan.updated_at_format == "iso":
-        return [f"    updated_at: {plan.updated_at}"]
-    return [f"    updated_at: {{at: {plan.updated_at}, format: {plan.updated_at_format}}}"]
+def _time(name: str, place: str, form: str) -> str:
+    return f"{name}: {place}" if form == "iso" else f"{name}: {{at: {place}, format: {form}}}"
 
 
 def _column_text(column: Column) -> str:
@@ -161,6 +158,7 @@ def _dump(body: Any) -> str:
 
 def _model(plan: Plan) -> str:
     key = _raw_key(plan)
+    deleted_at = ", deleted_at='_source_at'" if plan.source_at else ""
     lines = [
         f"{{{{ config(unique_key='{plan.entity}_id', meta={{'merge_by': 'position'}}) }}}}",
         "",
@@ -168,19 +166,20 @@ def _model(plan: Plan) -> str:
         "",
         "changes as (",
         "",
-        f"    {{{{ latest_changes(source('raw', '{plan.source}_{plan.object_name}'), '{key}') }}}}",
+        f"    {{{{ latest_changes(source('raw', '{plan.source}_{plan.object_name}'), '{key}'{deleted_at}) }}}}",
         "",
         ")",
         "",
         "select",
         f"    {key} as {plan.entity}_id,",
         *(f"    {expression}," for _, expression, _ in staged(plan)),
-        "    coalesce(_deleted_position, '') > _change_position as is_deleted,",
+        "    coalesce(_deleted_position, '') >= _change_position as is_deleted,",
         *(f"    {expression}," for _, expression, _ in staged(plan, times=True)),
         "    _deleted_at as deleted_at,",
         "    _event_id as _raw_id,",
         "    _change_position as _position,",
         "    _deleted_position,",
+        "    _received_at,",
         "    _loaded_at,",
         "    {{ run_timestamp() }} as _staged_at",
         "from changes",
@@ -196,7 +195,7 @@ def staged(plan: Plan, *, times: bool = False) -> list[tuple[str, str, Column]]:
         chosen = [column for column in columns if column.type.startswith("timestamp")]
     else:
         for group in _GROUPS:
-            chosen += [column for column in columns if column.type in group]
+            chosen += sorted((c for c in columns if c.type in group), key=lambda c: not c.name.endswith("_id"))
     return [(*_staged(plan, column), column) for column in chosen]
 
 
@@ -253,10 +252,23 @@ _PLATFORM = {
     "_raw_id": "`_event_id` of the raw row whose values these are.",
     "_position": "Place of that event in the source's order.",
     "_deleted_position": "Place of the latest delete, with its time.",
+    "_received_at": "When that event reached the server.",
     "_loaded_at": "When that event was committed to raw.",
     "_staged_at": "When this row was last written.",
 }
 
 
 def _sources_yaml(plan: Plan) -> str:
-    return f"sources:\n  - name: raw\n    schema: raw\n    tables:\n      - name: {plan.source}_{plan.object_name}\n"
+    lines = [
+        "sources:",
+        "  - name: raw",
+        "    schema: raw",
+        f"    description: The webhooks of {plan.source}, as signed.",
+        "    config:",
+        "      loaded_at_field: _loaded_at",
+        "      freshness: {warn_after: {count: 24, period: hour}}",
+        "    tables:",
+        f"      - name: {plan.source}_{plan.object_name}",
+        f"        description: Every event about {plan.object_name.replace('_', ' ')}, with their values as they were then.",
+    ]
+    return "\n".join(lines) + "\n"

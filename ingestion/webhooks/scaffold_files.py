@@ -269,6 +269,6 @@ def _sources_yaml(plan: Plan) -> str:
         "      freshness: {warn_after: {count: 24, period: hour}}",
         "    tables:",
         f"      - name: {plan.source}_{plan.object_name}",
-        f"        description: Every event about {plan.object_name.replace('_', ' ')}, with their values as they were then.",
+        f"        description: Every event about {plan.object_name.replace('_', ' ')}, with its values.",
     ]
     return "\n".join(lines) + "\n"

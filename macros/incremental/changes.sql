@@ -38,27 +38,35 @@ sent again must not replace the first), and, where deletes exist, the same of th
 {%- endmacro %}
 
 {% macro different_rows(candidates, target, columns) -%}
-    {%- set groups = config.get('meta', {}).get('recompute') -%}
-    {%- set stamps = ['_built_at', '_staged_at'] + config.get('meta', {}).get('stamps', []) -%}
+    {%- set meta = config.get('meta', {}) -%}
+    {%- set stamps = ['_built_at', '_staged_at'] + meta.get('stamps', []) -%}
     {%- set compared = [] -%}
     {%- for name in columns if name not in key_columns() + stamps -%}
         {%- do compared.append('candidates.' ~ name ~ ' is distinct from stored.' ~ name) -%}
     {%- endfor -%}
-    select candidates.*, false as _is_gone
+    select candidates.*, {{ is_gone('candidates') }} as _is_gone
     from {{ candidates }} as candidates
     left join {{ target }} as stored on {{ keys_equal('candidates', 'stored') }}
     where
         {{ keys_present('candidates') }}
         and (stored.{{ key_columns()[0] }} is null or {{ compared | join(' or ') }})
-    {%- if groups %}
+        {%- if meta.get('gone_without') %}
+        and (stored.{{ key_columns()[0] }} is not null or not {{ is_gone('candidates') }})
+        {%- endif -%}
+    {%- if meta.get('recompute') %}
     union all
     select {{ 'stored.' ~ (columns | join(', stored.')) }}, true as _is_gone
     from {{ target }} as stored
     left semi join {{ candidates }} as recomputed on
-        {% for name in groups %}{{ 'and ' if not loop.first }}stored.{{ name }} = recomputed.{{ name }} {% endfor %}
-    left anti join {{ candidates }} as candidates on
-        {{ keys_equal('candidates', 'stored') }}and {{ keys_present('candidates') }}
+        {% for name in meta.recompute %}{{ 'and ' if not loop.first }}stored.{{ name }} = recomputed.{{ name }} {% endfor %}
+    left anti join {{ candidates }} as candidates on {{ keys_equal('candidates', 'stored') }}
     {%- endif -%}
+{%- endmacro %}
+
+{#- `meta.gone_without` names a column that no living row lacks: where it is null, the row says that its key is gone. -#}
+{% macro is_gone(side) -%}
+    {%- set column = config.get('meta', {}).get('gone_without') -%}
+    {{ '(' ~ side ~ '.' ~ column ~ ' is null)' if column else 'false' }}
 {%- endmacro %}
 
 {% macro key_columns() %}
@@ -70,8 +78,6 @@ sent again must not replace the first), and, where deletes exist, the same of th
     {% for key in key_columns() %}{{ 'and ' if not loop.first }}{{ left }}.{{ key }} = {{ right }}.{{ key }} {% endfor %}
 {%- endmacro %}
 
-{#- A row without its keys (or one of `meta.required`, where the key is the group) only names a group. -#}
 {% macro keys_present(side) -%}
-    {%- for name in key_columns() + config.get('meta', {}).get('required', []) -%}
-        {{ 'and ' if not loop.first }}{{ side }}.{{ name }} is not null {% endfor %}
+    {% for key in key_columns() %}{{ 'and ' if not loop.first }}{{ side }}.{{ key }} is not null {% endfor %}
 {%- endmacro %}

@@ -6,7 +6,8 @@ The one way tables above raw are written on Spark: compute what differs from the
   deletes are folded in beside it (`merge_assignments`).
 - `meta.merge_by: difference` (default above staging): rows that say nothing new are left out. With `meta.recompute`
   (columns), the model yields all rows of the groups it yields any row of, and stored rows of these groups that it
-  no longer yields are deleted; a row whose key is null only names its group.
+  no longer yields are deleted; a row whose key is null only names its group. With `meta.gone_without` (a column), a
+  row in which it is null says that its key is gone. `meta.stamps` are columns that alone make no difference.
 - When nothing differs, nothing is committed.
 -#}
 {% materialization incremental, adapter='spark', supported_languages=['sql'] %}
@@ -30,12 +31,15 @@ The one way tables above raw are written on Spark: compute what differs from the
     {{ return({'relations': [target]}) }}
 {% endmaterialization %}
 
-{#- Rows that only name a group (null key) are no rows of a table. -#}
+{#- Rows that only name a group, or say that a key is gone, are no rows of a table. -#}
 {% macro full_build_sql(sql) %}
-    {% if not config.get('meta', {}).get('recompute') %}
+    {% set meta = config.get('meta', {}) %}
+    {% if not meta.get('recompute') and not meta.get('gone_without') %}
         {% do return(sql) %}
     {% endif %}
-    {% do return('select * from (' ~ sql ~ '\n) as built where ' ~ keys_present('built')) %}
+    {% do return(
+        'select * from (' ~ sql ~ '\n) as built where ' ~ keys_present('built') ~ ' and not ' ~ is_gone('built')
+    ) %}
 {% endmacro %}
 
 {% macro merge_changes(target, existing) %}
@@ -45,7 +49,11 @@ The one way tables above raw are written on Spark: compute what differs from the
         create or replace temporary view {{ candidates }} as
         {{ sql }}
     {% endcall %}
+    {% if config.get('contract').enforced %}
+        {% do get_assert_columns_equivalent(sql) %}
+    {% endif %}
     {% set columns = adopt_new_columns(candidates, existing) %}
+    {% do run_query('drop view if exists ' ~ changes) %}
     {% call statement('changes') %}
         cache table {{ changes }} as
         {{ changes_sql(candidates, target, columns) }}

@@ -4,15 +4,15 @@ parent_state(relation): what this model reads of a parent, found once, before it
     pin, pinned_at            the parent's current snapshot and when it was made
     last_pin, last_pinned_at  the snapshot this model read in its last successful run
 
-All four are none while parsing and in unit tests, and the last two in a first or full build. A parent without any
-snapshot has no pin. The old snapshot having expired is an error: what changed since cannot be known any more.
+All four are none while parsing and in unit tests, and the last two in a first build or when a rebuild is asked for.
+A parent without any snapshot has no pin. The old snapshot having expired is an error: what changed since cannot be known any more.
 -#}
 {% macro parent_state(relation) %}
     {% set state = {'pin': none, 'pinned_at': none, 'last_pin': none, 'last_pinned_at': none} %}
     {% if execute and model.resource_type == 'model' and relation.schema %}
         {% set row = run_query(parent_state_query(relation)).rows[0] %}
         {% do state.update({'pin': marked_value(row[0]), 'pinned_at': marked_value(row[1])}) %}
-        {% if is_incremental() and row[3] is not none %}
+        {% if is_incremental() and not rebuild_asked() and row[3] is not none %}
             {% do state.update({'last_pin': marked_value(row[2]), 'last_pinned_at': marked_value(row[3])}) %}
         {% endif %}
     {% endif %}

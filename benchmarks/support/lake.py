@@ -1,4 +1,4 @@
-"""A lake of its own for a benchmark: plain orders through the real journal and sink, builds as `frazil run` makes them."""
+"""A lake of its own for a benchmark: orders through the real journal and sink, built as `frazil run` builds them."""
 
 import tempfile
 import time
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pyiceberg.catalog import Catalog
+from pyspark.sql import SparkSession
 
 from ingestion.build.dbt import Dbt
 from ingestion.build.runner import Builder, BuildReport
@@ -15,22 +16,23 @@ from ingestion.lake.sink import drain
 from ingestion.settings import Settings
 from ingestion.webhooks.generator.plain import plain_orders
 from ingestion.webhooks.journal import Journal
+from tests.support.spark import link_jars, session_for
 
 _CHUNK = 50_000
 
 
 class BenchLake:
-    """Holds one Spark session from its first build on."""
+    """Spark is started at the first build of the process; later lakes have sessions of their own in it."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.catalog: Catalog = open_catalog(settings)
         self._builder = Builder(settings, self.catalog, Dbt(settings))
+        self.settings.journal_dir.mkdir(parents=True, exist_ok=True)
         drain(settings)
 
     def land(self, first: int, count: int, *, version: int, orders: int) -> None:
         """Bring orders into raw, in chunks so that the journal stays small."""
-        self.settings.journal_dir.mkdir(parents=True, exist_ok=True)
         for start in range(first, first + count, _CHUNK):
             size = min(_CHUNK, first + count - start)
             with Journal.open(self.settings.journal_dir / "worker-0.db") as journal:
@@ -38,7 +40,7 @@ class BenchLake:
             drain(self.settings)
 
     def build(self, everything: bool = False) -> tuple[float, BuildReport]:
-        """Wall seconds and report; raises RuntimeError if anything failed, so that no figure rests on a broken build."""
+        """Wall seconds and report; raises RuntimeError if anything failed: no figure rests on a broken build."""
         started = time.perf_counter()
         done = self._builder.build(everything)
         seconds = time.perf_counter() - started
@@ -51,6 +53,9 @@ class BenchLake:
 def bench_lake() -> Iterator[BenchLake]:
     """A lake in a temporary folder, with the jars of the set-up."""
     with tempfile.TemporaryDirectory(prefix="frazil-bench-") as folder:
-        home = Path(folder).resolve()
-        (home / "jars").symlink_to(Settings().jars_dir)
-        yield BenchLake(Settings(home=home))
+        settings = Settings(home=Path(folder).resolve())
+        if SparkSession.getActiveSession():
+            session_for(settings)
+        else:
+            link_jars(settings.home_dir)
+        yield BenchLake(settings)

@@ -1,7 +1,10 @@
 """The lake's catalog: the only place that knows which kind of catalog a profile uses."""
 
+import logging
+
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError
+from sqlalchemy.exc import IntegrityError
 
 from ingestion.errors import UsageError
 from ingestion.lake.embedded import EmbeddedCatalog
@@ -16,6 +19,7 @@ def open_catalog(settings: Settings) -> Catalog:
     if settings.profile != "embedded":
         raise UsageError(f"FRAZIL_PROFILE={settings.profile}: only the embedded profile has a catalog so far")
     settings.home_dir.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("pyiceberg").setLevel(logging.WARNING)  # it tells of every file object it makes
     catalog = EmbeddedCatalog(
         CATALOG_NAME,
         **{
@@ -35,5 +39,5 @@ def ensure_namespaces(catalog: Catalog) -> None:
         if name not in present:
             try:
                 catalog.create_namespace(name)
-            except NamespaceAlreadyExistsError:
+            except (NamespaceAlreadyExistsError, IntegrityError):
                 continue

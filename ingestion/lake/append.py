@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
+from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException, NoSuchTableError
 from pyiceberg.io.pyarrow import ParquetFormatWriter, schema_to_pyarrow
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat, ManifestFile
 from pyiceberg.partitioning import PartitionFieldValue, PartitionKey
@@ -33,7 +33,7 @@ from pyiceberg.table.update import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
-from ingestion.errors import RetryableError
+from ingestion.errors import PermanentError, RetryableError
 from ingestion.lake.expire import MERGED_PROPERTY, Bin, due_ms, expirable, unreachable
 from ingestion.lake.manifests import ManifestSet, manifests_of
 from ingestion.lake.tables import LOADED_AT, RUN_ID, TIMESTAMP
@@ -107,14 +107,24 @@ class AppendTable:
         attempt = _Attempt(self.table, self._clock)
         try:
             attempt.write(rows, run_id, marks, self._current_manifests())
-            if self._clock() - attempt.loaded_at > _STALE_STAMP:
-                attempt.discard()
-                return None
+        except OSError as error:
+            attempt.discard()
+            raise RetryableError(f"{self.name}: nothing committed, {_short(error)}") from error
+        except BaseException:
+            attempt.discard()
+            raise
+        if self._clock() - attempt.loaded_at > _STALE_STAMP:
+            attempt.discard()
+            return None
+        try:
             attempt.commit()
         except CommitFailedException:
             attempt.discard()
             self.table.refresh()
             return None
+        except NoSuchTableError as error:
+            attempt.discard()
+            raise PermanentError(f"{self.name} has been dropped; `frazil setup` makes it anew, empty") from error
         except (CommitStateUnknownException, OSError, SQLAlchemyError) as error:
             if not self._landed(attempt.snapshot_id, error):
                 if not isinstance(error, CommitStateUnknownException):

@@ -58,25 +58,25 @@ class Batch:
         self._mark = mark
         self._tables = tables
         self.rows: dict[str, list[Row]] = {}
-        self.read: dict[HeldJournal, tuple[int, int]] = {}
+        self.read: dict[HeldJournal, int] = {}
         self.counts = Counts()
         self.bytes = 0
-        self.more = False  # whether entries wait that did not fit
+        self._marked: dict[str, dict[str, int]] = {}
 
     def marks(self) -> dict[str, int]:
         """The last seq read of each journal in this batch, by the journal's id."""
-        return {journal.id: last for journal, (_, last) in self.read.items()}
+        return {journal.id: last for journal, last in self.read.items()}
 
     def take(self, journal: HeldJournal, entries: Sequence[Entry]) -> None:
-        """Split `entries`, all of the next ones of `journal`."""
-        if not entries:
-            return
-        marks = {table: self._mark(table, journal.id) for table in self._tables}
+        """Split `entries`, the next ones of `journal`, at least one, and move its position behind them."""
+        marks = self._marked.get(journal.id)
+        if marks is None:
+            marks = self._marked[journal.id] = {table: self._mark(table, journal.id) for table in self._tables}
         known = max(marks.values(), default=0)
         for seq, delivery in entries:
             results = self._split(delivery)
             self.counts.elements += len(results)
-            self.bytes += len(delivery.body)
+            self.bytes += len(delivery.body) + len(delivery.headers)
             if not results:
                 self.counts.empty += 1
             for place, result in enumerate(results):
@@ -91,9 +91,7 @@ class Batch:
                     self.rows.setdefault(table, []).append(row)
                     self.counts.rejected += 1
         self.counts.entries += len(entries)
-        self.read[journal] = (entries[0].seq, entries[-1].seq)
-        journal.position = entries[-1].seq
-        self.more = self.more or journal.has_after(journal.position)
+        self.read[journal] = journal.position = entries[-1].seq
 
     def finish(self) -> None:
         """Count the rows per table and check that nothing is unaccounted for."""

@@ -12,8 +12,6 @@ from ingestion.webhooks.journal import Entry, Journal
 
 log = logging.getLogger(__name__)
 
-_DELETE_STEP = 1000  # entries forgotten in one transaction: the server waits for the journal's lock meanwhile
-
 
 class JournalsBusyError(RetryableError):
     """Every journal is being drained by another process."""
@@ -42,14 +40,8 @@ class HeldJournal:
     def depth(self) -> int:
         return self._journal.depth()
 
-    def has_after(self, seq: int) -> bool:
-        """Whether an entry later than `seq` has arrived."""
-        return self._journal.last_seq() > seq
-
-    def forget(self, first: int, through: int) -> None:
-        """Delete entries from `first` to `through` in small transactions; may run beside `read`."""
-        for step in range(first + _DELETE_STEP, through, _DELETE_STEP):
-            self._eraser.delete_through(step)
+    def forget(self, through: int) -> None:
+        """Tell the journal that entries up to `through` are in the lake; may run beside `read`."""
         self._eraser.delete_through(through)
 
     def close(self) -> None:
@@ -124,9 +116,10 @@ class HeldJournals:
             self.unreadable.pop(path, None)
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def _identity(path: Path) -> tuple[int, ...] | None:
+    """Tells a journal from another one that was made later at the same place."""
     try:
-        found = path.stat()
+        parts = [path.stat(), path.with_suffix(".segments").stat()]
     except FileNotFoundError:
         return None
-    return found.st_dev, found.st_ino
+    return tuple(number for part in parts for number in (part.st_dev, part.st_ino))

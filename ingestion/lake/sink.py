@@ -31,6 +31,8 @@ from ingestion.webhooks.sources import SourceConfig, load_sources
 
 log = logging.getLogger(__name__)
 
+_CHUNK = 2 << 20  # bytes of a journal that are in memory before they are split
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -83,7 +85,7 @@ class Sink:
             more = True
             while more:
                 batch = self._read()
-                more = batch.more
+                more = self._is_full(batch)  # then more may wait
                 if pending is not None:
                     yield pending.result()
                 pending = self._writer.submit(self._write, batch) if batch.read else None
@@ -117,8 +119,8 @@ class Sink:
     def _write(self, batch: Batch) -> Flush:
         started = time.monotonic()
         commits = [self.commit(table, batch) for table in sorted(batch.rows)]
-        for journal, (first, last) in batch.read.items():
-            journal.forget(first, last)
+        for journal, last in batch.read.items():
+            journal.forget(last)
         ENTRIES.inc(batch.counts.entries)
         return Flush(batch.counts, commits, time.monotonic() - started)
 
@@ -129,12 +131,17 @@ class Sink:
         self._turn += 1
         for place in range(len(held)):
             journal = held[(place + self._turn) % len(held)]
-            rows = self._limits.events - batch.counts.entries
-            room = self._limits.bytes - batch.bytes
-            if rows > 0 and room > 0:
-                batch.take(journal, journal.read(rows, room))
+            while not self._is_full(batch):
+                room = min(self._limits.bytes - batch.bytes, _CHUNK)
+                entries = journal.read(self._limits.events - batch.counts.entries, room)
+                if not entries:
+                    break
+                batch.take(journal, entries)
         batch.finish()
         return batch
+
+    def _is_full(self, batch: Batch) -> bool:
+        return batch.counts.entries >= self._limits.events or batch.bytes >= self._limits.bytes
 
     def _configure(self) -> None:
         folder = self._settings.config_dir / "webhooks"

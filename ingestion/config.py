@@ -7,15 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from dotenv import dotenv_values
 
 from ingestion.errors import UsageError
+from ingestion.settings import PROJECT_ROOT
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}")
 
 
 def load_yaml(path: Path, environment: Mapping[str, str] | None = None) -> Any:
-    """Read `path` and fill in its variables; an unset variable without default raises UsageError naming it."""
-    env = os.environ if environment is None else environment
+    """Read `path` and fill in its variables; an unset variable without default raises UsageError naming it.
+
+    Variables come from `environment`, or else from the process's own and, where that has none, from `.env`.
+    """
+    env = _own_environment() if environment is None else environment
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -23,6 +28,11 @@ def load_yaml(path: Path, environment: Mapping[str, str] | None = None) -> Any:
     except yaml.YAMLError as error:
         raise UsageError(f"{path}: not valid YAML: {error}") from error
     return _filled(document, env, path)
+
+
+def _own_environment() -> Mapping[str, str]:
+    written = {name: value for name, value in dotenv_values(PROJECT_ROOT / ".env").items() if value is not None}
+    return {**written, **os.environ}
 
 
 def _filled(value: Any, env: Mapping[str, str], path: Path) -> Any:

@@ -1,25 +1,32 @@
-"""The durable queue between the server and the sink: one SQLite file (WAL, `synchronous=FULL`) per worker.
+"""The durable queue between the server and the sink, one per worker.
 
-What `append` returned for is on disk. One commit holds one group: all deliveries that were waiting, as one row.
-Sequence numbers grow by one per delivery and never go back, not even when the queue runs empty. One process
-appends; another one may read and delete at the same time.
+`<worker>.segments/` holds the deliveries in append-only files: what `append` returned for is on disk, and one
+commit (one fdatasync) holds all deliveries that were waiting. `<worker>.db` is a SQLite file with what is known
+beyond the queue: how far the sink has read, and the ids of deliveries that have left it. Sequence numbers grow by
+at least one per delivery and never go back. One process appends; another one may read and delete meanwhile.
 """
 
+import fcntl
+import os
 import sqlite3
 import time
+from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, Self
 from uuid import uuid4
 
 import msgspec
 
-from ingestion.errors import PermanentError
+from ingestion.errors import RetryableError
 from ingestion.webhooks.ids import HOUR, KnownIds
+from ingestion.webhooks.segments import SEGMENT_BYTES, Appender, Frame, Segment, encode, segment_paths
 
-FORMAT = 1
+ID_BYTES = 16
 _SCHEMA = """
-create table meta (name text primary key, value text not null) without rowid;
-create table groups (last_seq integer primary key, at integer not null, ids blob not null, data blob not null);
+create table if not exists meta (name text primary key, value integer not null) without rowid;
+create table if not exists seen (hour integer, id blob, primary key (hour, id)) without rowid;
+insert or ignore into meta values ('consumed', 0);
 """
 
 
@@ -45,6 +52,15 @@ class Entry(NamedTuple):
     delivery: Delivery
 
 
+class Group(NamedTuple):
+    """Deliveries between `stage` and `settle`; `answers` are those of `append`."""
+
+    answers: list[int | None]
+    ids: list[bytes]
+    frame: Frame | None
+    data: bytes
+
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Delivery])
 
@@ -52,113 +68,182 @@ _decoder = msgspec.msgpack.Decoder(list[Delivery])
 class Journal:
     """Open with `Journal.open`; an object belongs to one thread at a time."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, journal_id: str, keep_ids_hours: int) -> None:
+    def __init__(self, path: Path, database: sqlite3.Connection, keep_ids_hours: int, segment_bytes: int) -> None:
         self.path = path
-        self.id = journal_id
-        self._db = connection
+        self.folder = path.with_suffix(".segments")
+        self.id = _journal_id(self.folder)
+        self._db = database
         self._keep_hours = keep_ids_hours
-        self._known: KnownIds | None = None
-        self._last_seq = 0
+        self._segment_bytes = segment_bytes
+        self._lock = -1
+        self._appender: Appender | None = None
+        self._known = KnownIds(keep_ids_hours)
+        self._place: _Place | None = None
 
     @classmethod
-    def open(cls, path: Path, keep_ids_hours: int = 96) -> Self:
-        """Open or create; the id is drawn at creation, so a deleted and re-made file is another journal."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-        db.execute("pragma page_size = 32768")
-        db.execute("pragma journal_mode = wal")
-        db.execute("pragma synchronous = full")
-        db.execute("begin immediate")
-        if not db.execute("select 1 from sqlite_master where name = 'meta'").fetchone():
-            for statement in _SCHEMA.split(";"):
-                db.execute(statement)
-            values = (uuid4().hex, str(FORMAT))
-            db.execute("insert into meta values ('id', ?), ('format', ?), ('consumed', '0')", values)
-        db.execute("commit")
-        meta = dict(db.execute("select name, value from meta"))
-        if meta["format"] != str(FORMAT):
-            found = meta["format"]
-            raise PermanentError(
-                f"{path}: journal format {found}, not {FORMAT}; drain it with the version that wrote it"
-            )
-        return cls(path, db, meta["id"], keep_ids_hours)
+    def open(cls, path: Path, keep_ids_hours: int = 96, segment_bytes: int = SEGMENT_BYTES) -> Self:
+        """Open or create; the id is drawn at creation, so a deleted and re-made journal is another one."""
+        path.with_suffix(".segments").mkdir(parents=True, exist_ok=True)
+        database = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+        database.execute("pragma journal_mode = wal")
+        database.executescript(f"pragma synchronous = full; begin immediate; {_SCHEMA} commit;")
+        return cls(path, database, keep_ids_hours, segment_bytes)
+
+    # The server's side
+
+    def claim(self) -> None:
+        """Become the one process that appends; raises RetryableError while another one is."""
+        if self._appender is not None:
+            return
+        lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise RetryableError(
+                f"another server writes to {self.folder}; stop it, or set another FRAZIL_HOME"
+            ) from None
+        self._lock = lock
+        self._appender = Appender(self.folder, self._segment_bytes)
+        for hour, delivery_id in self._db.execute("select hour, id from seen"):
+            self._known.add(delivery_id, hour * HOUR)
+        for path in segment_paths(self.folder):
+            segment = Segment(path)
+            for frame, ids in segment.skim(ID_BYTES):
+                for start in range(0, len(ids), ID_BYTES):
+                    self._known.add(ids[start : start + ID_BYTES], frame.at)
+            segment.close()
 
     def append(self, deliveries: list[Delivery]) -> list[int | None]:
-        """Store what is new in one commit and return when it is on disk; None stands for a repeated delivery."""
-        known = self._known or self._load_ids()
-        fresh: dict[bytes, Delivery] = {}
-        answers: list[int | None] = []
-        for delivery in deliveries:
-            if delivery.delivery_id in fresh or delivery.delivery_id in known:
-                answers.append(None)
-            else:
-                fresh[delivery.delivery_id] = delivery
-                answers.append(self._last_seq + len(fresh))
-        if fresh:
-            at = deliveries[-1].received_at
-            row = (self._last_seq + len(fresh), at, b"".join(fresh), _encoder.encode(list(fresh.values())))
-            self._db.execute("insert into groups values (?, ?, ?, ?)", row)
-            self._last_seq += len(fresh)
-            for delivery_id in fresh:
-                known.add(delivery_id, at)
-        return answers
+        """Store what is new in one commit and return when it is on disk; None stands for a repeated delivery.
 
-    def _load_ids(self) -> KnownIds:
-        known = self._known = KnownIds(self._keep_hours)
-        self._last_seq = self.last_seq()
-        for at, ids in self._db.execute("select at, ids from groups"):
-            for start in range(0, len(ids), 16):
-                known.add(ids[start : start + 16], at)
-        return known
+        Raises OSError when it is not on disk: then nothing of `deliveries` counts as received.
+        """
+        group = self.stage(deliveries)
+        self.commit(group)
+        self.settle(group)
+        return group.answers
+
+    def stage(self, deliveries: list[Delivery]) -> Group:
+        """The first third of `append`: all but the disk. The group is committed and settled before the next one."""
+        self.claim()
+        assert self._appender is not None
+        fresh: dict[bytes, Delivery] = {}
+        new: list[bool] = []
+        for delivery in deliveries:
+            delivery_id = delivery.delivery_id
+            if len(delivery_id) != ID_BYTES:
+                delivery_id = sha256(delivery_id).digest()[:ID_BYTES]
+            new.append(delivery_id not in fresh and delivery_id not in self._known)
+            if new[-1]:
+                fresh[delivery_id] = delivery
+        if not fresh:
+            return Group([None] * len(deliveries), [], None, b"")
+        seq = self._appender.last_seq + 1
+        payload = b"".join((*fresh, _encoder.encode(list(fresh.values()))))
+        frame = Frame(seq, len(fresh), deliveries[-1].received_at, payload)
+        answers: list[int | None] = []
+        for is_new in new:
+            answers.append(seq if is_new else None)
+            seq += is_new
+        return Group(answers, list(fresh), frame, encode(frame))
+
+    def commit(self, group: Group) -> None:
+        """The second third: waits for the disk, and may run in another thread. Raises OSError."""
+        if group.frame is not None:
+            assert self._appender is not None
+            self._appender.append(group.frame, group.data)
+
+    def settle(self, group: Group) -> None:
+        """The last third, after a commit that did not fail: from now on the group's ids are known."""
+        if group.frame is not None:
+            for delivery_id in group.ids:
+                self._known.add(delivery_id, group.frame.at)
+
+    def prune(self) -> None:
+        """Forget ids that are older than they are kept, and let a file go that the sink has read to its end."""
+        oldest = time.time_ns() // 1_000 - self._keep_hours * HOUR
+        self._known.forget_before(oldest)
+        self._db.execute("delete from seen where hour < ?", (oldest // HOUR,))
+        if self._appender is not None and self._appender.last_seq == self.consumed():
+            self._appender.roll()
+            self._release(self._appender.last_seq)
+
+    # The sink's side
 
     def read(self, after: int, max_rows: int, max_bytes: int) -> list[Entry]:
         """Entries with a larger seq, in order; whole groups, so the limits are passed by less than one group."""
+        after = max(after, self.consumed())
+        if self._place is None or self._place.seq != after:
+            if self._place is not None:
+                self._place.close()
+            self._place = _Place(self.folder, after)
         entries: list[Entry] = []
         size = 0
-        rows = self._db.execute("select last_seq, data from groups where last_seq > ? order by last_seq", (after,))
-        for last_seq, data in rows:
-            deliveries = _decoder.decode(data) if data else []
-            first = last_seq - len(deliveries) + 1
-            entries += [Entry(seq, item) for seq, item in enumerate(deliveries, first) if seq > after]
-            size += len(data)
-            if len(entries) >= max_rows or size >= max_bytes:
+        while len(entries) < max_rows and size < max_bytes:
+            frame = self._place.next()
+            if frame is None:
                 break
-        rows.close()
+            size += len(frame.payload)
+            deliveries = _decoder.decode(memoryview(frame.payload)[frame.deliveries * ID_BYTES :])
+            entries += [Entry(seq, item) for seq, item in enumerate(deliveries, frame.first_seq) if seq > after]
+        self._place.sync()
         return entries
 
     def delete_through(self, seq: int) -> None:
-        """Forget groups that end at or before `seq`; repeating it is harmless. The ids stay known."""
-        db = self._db
-        db.execute("begin immediate")
-        consumed = self._consumed()
-        if seq > consumed:
-            db.execute("update groups set data = x'' where last_seq > ? and last_seq <= ?", (consumed, seq))
-            db.execute("update meta set value = ? where name = 'consumed'", (str(min(seq, self.last_seq())),))
-        db.execute("commit")
+        """Note that entries up to `seq` are not needed any more; repeating it is harmless. Their ids stay known."""
+        self._db.execute("pragma synchronous = normal")  # a forgotten note is only read again
+        self._db.execute("update meta set value = ? where name = 'consumed' and value < ?", (seq, seq))
+        self._db.execute("pragma synchronous = full")
+        self._release(seq)
 
-    def prune(self, max_groups: int = 1_000) -> None:
-        """Forget ids older than they are kept, some groups at a time."""
-        oldest = time.time_ns() // 1_000 - self._keep_hours * HOUR
-        if self._known is not None:
-            self._known.forget_before(oldest)
-        self._db.execute(
-            "delete from groups where last_seq in (select last_seq from groups order by last_seq limit ?)"
-            " and at < ? and last_seq <= ? and last_seq < (select max(last_seq) from groups)",
-            (max_groups, oldest, self._consumed()),
-        )
+    def _release(self, seq: int) -> None:
+        """Remove files whose entries are all at or before `seq`, once their ids are kept elsewhere."""
+        for path, following in pairwise(segment_paths(self.folder)):
+            first = _first_frame(following)
+            if first is None or first.first_seq > seq + 1:
+                return
+            segment = Segment(path)
+            rows = [
+                (frame.at // HOUR, ids[start : start + ID_BYTES])
+                for frame, ids in segment.skim(ID_BYTES)
+                for start in range(0, len(ids), ID_BYTES)
+            ]
+            segment.close()
+            self._db.execute("begin immediate")
+            self._db.executemany("insert or ignore into seen values (?, ?)", rows)
+            self._db.execute("commit")
+            path.unlink(missing_ok=True)
 
-    def _consumed(self) -> int:
+    # Both sides
+
+    def consumed(self) -> int:
+        """The last number that the sink has given back."""
         return int(self._db.execute("select value from meta where name = 'consumed'").fetchone()[0])
 
     def last_seq(self) -> int:
-        """The newest sequence number ever given, 0 before the first."""
-        return int(self._db.execute("select coalesce(max(last_seq), 0) from groups").fetchone()[0])
+        """The newest sequence number on disk, 0 before the first."""
+        if self._appender is not None:
+            return self._appender.last_seq
+        for path in reversed(segment_paths(self.folder)):
+            segment = Segment(path)
+            frames = [frame.last_seq for _, frame in segment.frames()]
+            segment.close()
+            if frames:
+                return frames[-1]
+        return self.consumed()
 
     def depth(self) -> int:
         """How many deliveries wait for the sink."""
-        return self.last_seq() - self._consumed()
+        return max(0, self.last_seq() - self.consumed())
 
     def close(self) -> None:
+        if self._appender is not None:
+            self._appender.close()
+            os.close(self._lock)
+            self._appender = None
+        if self._place is not None:
+            self._place.close()
         self._db.close()
 
     def __enter__(self) -> Self:
@@ -166,3 +251,93 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class _Place:
+    """Where a reader is: behind the frame that ended with `seq`."""
+
+    def __init__(self, folder: Path, after: int) -> None:
+        self._folder = folder
+        self._segment: Segment | None = None
+        self._offset = 0
+        self.seq = after
+        self._find()
+
+    def next(self) -> Frame | None:
+        """The next frame, of whichever file; None at the end for now."""
+        if self._segment is None:
+            self._find()
+        while self._segment is not None:
+            frame = self._segment.frame_at(self._offset)
+            if frame is None:
+                following = self._following(self._segment.number)
+                if following is None:
+                    return None
+                frame = self._segment.frame_at(self._offset)  # it may have been finished meanwhile
+                if frame is None:
+                    self._open(following)
+                    continue
+            self._offset += frame.size
+            if frame.last_seq > self.seq:
+                self.seq = frame.last_seq
+                return frame
+        return None
+
+    def sync(self) -> None:
+        if self._segment is not None:
+            self._segment.sync()
+
+    def close(self) -> None:
+        if self._segment is not None:
+            self._segment.close()
+            self._segment = None
+
+    def _find(self) -> None:
+        chosen: Path | None = None
+        for path in segment_paths(self._folder):
+            frame = _first_frame(path)
+            if frame is not None and (chosen is None or frame.first_seq <= self.seq + 1):
+                chosen = path
+        if chosen is not None:
+            self._open(chosen)
+
+    def _following(self, number: int) -> Path | None:
+        """The next file in which something has been written."""
+        for path in segment_paths(self._folder):
+            if int(path.stem) > number and _first_frame(path) is not None:
+                return path
+        return None
+
+    def _open(self, path: Path) -> None:
+        self.close()
+        self._segment = Segment(path)
+        self._offset = 0
+
+
+def _first_frame(path: Path) -> Frame | None:
+    try:
+        segment = Segment(path)
+    except FileNotFoundError:
+        return None
+    try:
+        return segment.frame_at(0)
+    finally:
+        segment.close()
+
+
+def _journal_id(folder: Path) -> str:
+    """Drawn once per folder, whoever comes first."""
+    path = folder / "id"
+    if not path.exists():
+        draft = folder / f"id.{uuid4().hex}"
+        with draft.open("x", encoding="ascii") as file:
+            file.write(uuid4().hex)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            path.hardlink_to(draft)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text(encoding="ascii")

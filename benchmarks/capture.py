@@ -1,0 +1,109 @@
+"""Durable capture: ~6 KB signed Shopify orders, 64 connections, one worker, against the same server without storage."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import psutil  # type: ignore[import-untyped]
+
+from benchmarks.report import report
+from benchmarks.support.orders import order
+
+CONNECTIONS = 64
+ROUNDS = int(os.environ.get("FRAZIL_BENCH_ROUNDS", "5"))
+SECONDS = float(os.environ.get("FRAZIL_BENCH_SECONDS", "4"))
+
+
+@contextmanager
+def server(kind: str, folder: Path) -> Iterator[tuple[int, psutil.Process]]:
+    """The server's port and process."""
+    command = [sys.executable, "-m", "benchmarks.support.capture_server", kind, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        try:
+            port = int(process.stdout.readline())
+            yield port, psutil.Process(process.pid)
+        finally:
+            process.terminate()
+
+
+def measure(kind: str, folder: Path, run: str) -> dict[str, float]:
+    """One round; CPU is the server's own, user and system, while the load is measured."""
+    with server(kind, folder) as (port, process):
+        command = [sys.executable, "-m", "benchmarks.support.load", str(port), str(CONNECTIONS), str(SECONDS), run]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as load:
+            assert load.stdout is not None
+            load.stdout.readline()
+            before, commits = process.cpu_times(), committed(port)
+            load.stdout.readline()
+            after, commits_after = process.cpu_times(), committed(port)
+            result: dict[str, float] = json.loads(load.stdout.readline())
+    cpu = (after.user + after.system) - (before.user + before.system)
+    result["cpu_us"] = cpu / result["requests"] * 1e6
+    result["group"] = result["requests"] / max(1.0, commits_after - commits)
+    if result["bad"]:
+        raise SystemExit(f"{kind}: {result['bad']:.0f} answers were not 200")
+    return result
+
+
+def committed(port: int) -> float:
+    """Commits so far."""
+    text = urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5).read().decode()
+    return next(float(line.split()[-1]) for line in text.splitlines() if "commit_seconds_count" in line)
+
+
+def sync_times(folder: Path, size: int, seconds: float = 2.0) -> list[float]:
+    """Milliseconds of write + fdatasync of `size` appended bytes, sorted."""
+    block = os.urandom(size)
+    times: list[float] = []
+    descriptor = os.open(folder / "probe", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        started = time.perf_counter()
+        os.write(descriptor, block)
+        os.fdatasync(descriptor)
+        times.append((time.perf_counter() - started) * 1e3)
+    os.close(descriptor)
+    (folder / "probe").unlink()
+    return sorted(times)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(dir=os.environ.get("FRAZIL_BENCH_DIR")) as name:
+        folder = Path(name)
+        rounds: list[dict[str, Any]] = []
+        for number in range(ROUNDS):
+            none = measure("none", folder / "none", f"n{number}")
+            journal = measure("journal", folder / f"journal-{number}", f"j{number}")
+            size = round(journal["group"] * (len(order(1)) + 600))
+            sync = sync_times(folder, size)
+            p99 = sync[int(len(sync) * 0.99)]
+            rounds.append({"none": none, "journal": journal, "sync_bytes": size, "sync_p99_ms": p99})
+            print(
+                f"round {number + 1}: none {none['per_second']:.0f}/s {none['cpu_us']:.0f} us; journal "
+                f"{journal['per_second']:.0f}/s {journal['cpu_us']:.0f} us p50 {journal['p50_ms']:.1f} p99 "
+                f"{journal['p99_ms']:.1f} ms, groups of {journal['group']:.0f}; fdatasync p99 {p99:.2f} ms"
+            )
+    inputs = {"connections": CONNECTIONS, "seconds": SECONDS, "body_bytes": len(order(1)), "rounds": rounds}
+    ratio = statistics.median(r["journal"]["per_second"] / r["none"]["per_second"] for r in rounds)
+    cpu = statistics.median(r["journal"]["cpu_us"] for r in rounds)
+    p99 = statistics.median(r["journal"]["p99_ms"] for r in rounds)
+    sync_p99 = statistics.median(r["sync_p99_ms"] for r in rounds)
+    bound = max(20.0, 2 * sync_p99)
+    report("capture_throughput_ratio", ratio, "ratio", ">= 0.50 of no storage", ratio >= 0.5, inputs)
+    report("capture_cpu_per_request", cpu, "us", "<= 85", cpu <= 85, inputs)
+    bar = f"<= max(20 ms, 2 x fdatasync's p99 of {sync_p99:.2f} ms)"
+    report("capture_p99", p99, "ms", bar, p99 <= bound, inputs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,244 @@
+"""Numbered append-only files of frames: what a journal's deliveries are stored in.
+
+A frame is a fixed header and a payload under one checksum. Files are allocated before they are written, so that a
+commit changes no file size and a full disk is met when a file is made, not in the middle of a frame. Only the
+newest frame can be unfinished: a frame is begun after the one before it is on disk.
+"""
+
+import os
+import struct
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+from zlib import crc32
+
+SEGMENT_BYTES = 16 * 1024 * 1024
+_HEADER = struct.Struct("<4sIIIQQ")
+_MAGIC = b"FRZ1"
+
+
+class Frame(NamedTuple):
+    """One group: the number of its first delivery, how many there are, when (microseconds), and their bytes.
+
+    A frame of none keeps the place in the numbering where all earlier frames have gone.
+    """
+
+    first_seq: int
+    deliveries: int
+    at: int
+    payload: bytes
+
+    @property
+    def last_seq(self) -> int:
+        return self.first_seq + self.deliveries - 1
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file."""
+        return _HEADER.size + len(self.payload)
+
+
+def encode(frame: Frame) -> bytes:
+    """The frame as it stands in a file."""
+    numbers = struct.pack("<IIQQ", len(frame.payload), frame.deliveries, frame.first_seq, frame.at)
+    checksum = crc32(frame.payload, crc32(numbers))
+    return b"".join((_MAGIC, struct.pack("<I", checksum), numbers, frame.payload))
+
+
+def _read(descriptor: int, offset: int) -> Frame | None:
+    """The frame there; None where nothing, or not all of it, has been written."""
+    header = os.pread(descriptor, _HEADER.size, offset)
+    if len(header) < _HEADER.size or header[:4] != _MAGIC:
+        return None
+    _, checksum, length, count, first_seq, at = _HEADER.unpack(header)
+    payload = os.pread(descriptor, length, offset + _HEADER.size)
+    if len(payload) != length or crc32(payload, crc32(header[8:])) != checksum:
+        return None
+    return Frame(first_seq, count, at, payload)
+
+
+class Segment:
+    """One open file."""
+
+    def __init__(self, path: Path, *, writable: bool = False) -> None:
+        self.path = path
+        self.number = int(path.stem)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_DSYNC if writable else os.O_RDONLY)
+
+    @classmethod
+    def create(cls, path: Path, size: int) -> "Segment":
+        """A new file with room for `size` bytes, safely in its folder; raises OSError and leaves nothing behind."""
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+            os.fsync(descriptor)
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except OSError:
+            path.unlink()
+            raise
+        finally:
+            os.close(descriptor)
+        return cls(path, writable=True)
+
+    def room(self) -> int:
+        return os.fstat(self._descriptor).st_size
+
+    def extend(self, size: int) -> None:
+        """Allocate up to `size`; raises OSError when the disk is full."""
+        os.posix_fallocate(self._descriptor, 0, size)
+
+    def frame_at(self, offset: int) -> Frame | None:
+        return _read(self._descriptor, offset)
+
+    def frames(self, offset: int = 0) -> Iterator[tuple[int, Frame]]:
+        """Whole frames from `offset` on, each with where it ends."""
+        while (frame := _read(self._descriptor, offset)) is not None:
+            offset += frame.size
+            yield offset, frame
+
+    def skim(self, leading: int) -> Iterator[tuple[Frame, bytes]]:
+        """Headers, and the payload's first `leading` bytes per delivery, unchecked: for files known to be finished."""
+        offset = 0
+        while (header := os.pread(self._descriptor, _HEADER.size, offset))[:4] == _MAGIC:
+            _, _, length, count, first_seq, at = _HEADER.unpack(header)
+            yield Frame(first_seq, count, at, b""), os.pread(self._descriptor, count * leading, offset + _HEADER.size)
+            offset += _HEADER.size + length
+
+    def write(self, offset: int, data: bytes) -> None:
+        """On disk when this returns (O_DSYNC: one system call writes and syncs); raises OSError when it may not be."""
+        written = os.pwrite(self._descriptor, data, offset)
+        while written < len(data):
+            written += os.pwrite(self._descriptor, data[written:], offset + written)
+
+    def sync(self) -> None:
+        """What has been read from this file is on disk afterwards, whoever wrote it."""
+        os.fdatasync(self._descriptor)
+
+    def trim(self, size: int) -> None:
+        """Give back what is allocated above `size`."""
+        os.ftruncate(self._descriptor, size)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+def segment_paths(folder: Path) -> list[Path]:
+    """The files in the order in which they were written; the last ones may be empty still."""
+    return sorted(folder.glob("*.log"), key=lambda path: int(path.stem))
+
+
+class Appender:
+    """The writing end of a folder of segments, for one thread of one process.
+
+    After a write that failed nothing is known about the frame, so neither its place nor its numbers are used
+    again: the next frame begins a new file.
+    """
+
+    def __init__(self, folder: Path, segment_bytes: int = SEGMENT_BYTES) -> None:
+        self._folder = folder
+        self._segment_bytes = segment_bytes
+        self._current: Segment | None = None
+        self._offset = 0
+        self._room = 0
+        self._next: Segment | None = None
+        self._preparing: threading.Thread | None = None
+        self._number = 0
+        self._is_used = False
+        self.last_seq = 0
+        self._recover()
+
+    def append(self, frame: Frame, data: bytes) -> None:
+        """Store `frame`, encoded as `data`; it is on disk when this returns.
+
+        Raises OSError, and then nothing counts as stored. The frame's numbers go on from `last_seq`.
+        """
+        if self._current is None or self._offset + len(data) > self._room:
+            self._roll(len(data))
+        assert self._current is not None
+        self.last_seq = frame.last_seq
+        try:
+            self._current.write(self._offset, data)
+        except OSError:
+            self._abandon()
+            raise
+        self._offset += len(data)
+        self._is_used |= frame.deliveries > 0
+        if self._offset * 2 > self._room and self._next is None and self._preparing is None:
+            self._preparing = threading.Thread(target=self._prepare, name="journal-segment", daemon=True)
+            self._preparing.start()
+
+    def roll(self) -> None:
+        """Begin a new file, if deliveries are in this one, so that this one can go; the numbers go on from a mark."""
+        if self._is_used:
+            mark = Frame(self.last_seq + 1, 0, 0, b"")
+            self._roll(mark.size)
+            self.append(mark, encode(mark))
+
+    def close(self) -> None:
+        """Give back space that was allocated ahead."""
+        self._await_preparation()
+        if self._next is not None:
+            self._next.path.unlink()
+            self._next.close()
+        if self._current is not None:
+            self._current.trim(self._offset)
+            self._current.close()
+        self._current = self._next = None
+
+    def _recover(self) -> None:
+        """Go on behind the last whole frame; what was written but perhaps not synced is synced now."""
+        for path in reversed(segment_paths(self._folder)):
+            segment = Segment(path, writable=True)
+            self._number = max(self._number, segment.number)
+            for self._offset, frame in segment.frames():
+                self.last_seq = frame.last_seq
+                self._is_used |= frame.deliveries > 0
+            if self._offset:
+                segment.sync()
+                self._current, self._room = segment, segment.room()
+                return
+            segment.close()
+            path.unlink()
+
+    def _roll(self, needed: int) -> None:
+        self._await_preparation()
+        following, self._next = self._next, None
+        if following is None:
+            following = self._create(max(needed, self._segment_bytes))
+        elif following.room() < needed:
+            try:
+                following.extend(needed)
+            except OSError:
+                self._next = following
+                raise
+        if self._current is not None:
+            self._current.trim(self._offset)
+            self._current.close()
+        self._current, self._offset, self._room = following, 0, following.room()
+        self._is_used = False
+
+    def _abandon(self) -> None:
+        assert self._current is not None
+        self._current.close()
+        self._current = None
+
+    def _prepare(self) -> None:
+        try:
+            self._next = self._create(self._segment_bytes)
+        except OSError:
+            self._next = None  # met again, and reported, when the file is needed
+
+    def _await_preparation(self) -> None:
+        if self._preparing is not None:
+            self._preparing.join()
+            self._preparing = None
+
+    def _create(self, size: int) -> Segment:
+        segment = Segment.create(self._folder / f"{self._number + 1:012d}.log", size)
+        self._number = segment.number
+        return segment

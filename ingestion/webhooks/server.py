@@ -1,0 +1,89 @@
+"""One worker's process: the listening socket, uvicorn, deadlines, signals."""
+
+import logging
+import resource
+import signal
+import socket
+from pathlib import Path
+from typing import NamedTuple
+
+import uvicorn
+
+from ingestion.errors import RetryableError
+from ingestion.webhooks.app import Application
+from ingestion.webhooks.counters import Key
+from ingestion.webhooks.protocol import DeadlineProtocol, sweep
+from ingestion.webhooks.worker import Worker
+
+log = logging.getLogger(__name__)
+_BACKLOG = 4096
+
+
+class Address(NamedTuple):
+    """Where to listen; with a certificate over TLS."""
+
+    host: str
+    port: int
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+def listen(address: Address) -> socket.socket:
+    """Bind; raises RetryableError when the port is taken."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((address.host, address.port))
+    except OSError as error:
+        listener.close()
+        raise RetryableError(f"{address.host}:{address.port}: {error.strerror}; free it, or give --port") from error
+    listener.listen(_BACKLOG)
+    return listener
+
+
+def raise_file_limit() -> int:
+    """As many connections as the system allows; returns the limit."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server that also sweeps late connections."""
+
+    def __init__(self, config: uvicorn.Config, worker: Worker) -> None:
+        super().__init__(config)
+        self._worker = worker
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % 5 == 0:
+            for phase in sweep(self.server_state, self._worker.limits):
+                self._worker.counters.add(Key("frazil_webhook_connections_cut_total", (phase,)))
+        return await super().on_tick(counter)
+
+
+def run_worker(worker: Worker, listener: socket.socket, address: Address) -> None:
+    """Serve until SIGTERM or SIGINT; what waits is answered before it returns."""
+    raise_file_limit()
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # strangers could fill the log with its warnings
+    config = uvicorn.Config(
+        Application(worker),
+        http=DeadlineProtocol,
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=10,
+        backlog=_BACKLOG,
+        ssl_certfile=address.certificate,
+        ssl_keyfile=address.key,
+    )
+    server = _Server(config, worker)
+    for number in (signal.SIGTERM, signal.SIGINT):  # before uvicorn listens to them, and when it raises them again
+        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
+    server.run(sockets=[listener])

@@ -1,0 +1,112 @@
+"""One server process's state: its journal and writer, its counters, and whether it may take deliveries now."""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from ingestion.settings import Settings
+from ingestion.webhooks import metrics
+from ingestion.webhooks.counters import Counters, Key
+from ingestion.webhooks.door import Door
+from ingestion.webhooks.journal import Journal
+from ingestion.webhooks.limits import Limits, free_bytes
+from ingestion.webhooks.sources import SourceConfig
+from ingestion.webhooks.writer import GroupWriter
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Number `index` of a server; opens when its event loop starts, and closes when all is answered.
+
+    Claims its journal when it is made: raises RetryableError while another process appends to it.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, SourceConfig],
+        journal_dir: Path,
+        *,
+        index: int = 0,
+        base_url: str,
+        limits: Limits,
+    ) -> None:
+        self.sources = sources
+        self.limits = limits
+        self.journal_dir = journal_dir
+        self.name = f"worker-{index}"
+        self._base_url = base_url
+        keep = max(source.keep_ids_hours for source in sources.values())
+        path = journal_dir / f"{self.name}.db"
+        self._journal = Journal.open(path, keep)
+        self._journal.claim()
+        self._watched = Journal.open(path, keep)
+        self.counters = Counters.open(journal_dir / f"{self.name}.counts", metrics.keys(sources.values(), self.name))
+        died = metrics.settle(self.counters, sources.values())
+        if died:
+            log.warning("unanswered_requests", extra={"worker": self.name, "requests": died})
+        self._problem: str | None = "starting"
+
+    @classmethod
+    def of(cls, settings: Settings, sources: Mapping[str, SourceConfig], limits: Limits, index: int = 0) -> Self:
+        """The worker that the settings describe."""
+        return cls(sources, settings.journal_dir, index=index, base_url=settings.public_base_url, limits=limits)
+
+    async def open(self) -> Door:
+        """Start the writer and the watch; raises what opening the journal raises."""
+        self.writer = GroupWriter(self._journal, lambda seconds: metrics.observe_commit(self.counters, seconds))
+        self.watch()
+        self._watch_task = asyncio.create_task(self._watch_forever())
+        return Door(
+            self.sources.values(),
+            self._base_url,
+            self.limits,
+            self.counters,
+            self.writer,
+            lambda: self._problem is None and self.writer.waiting_bytes < self.limits.waiting_bytes,
+        )
+
+    async def close(self) -> None:
+        """Bring to disk what waits; every answer has been given by then."""
+        self._watch_task.cancel()
+        await self.writer.stop()
+        self._watched.close()
+
+    @property
+    def problem(self) -> str | None:
+        """Why deliveries are answered 503 now; None while they are taken."""
+        return self._problem
+
+    def watch(self) -> None:
+        """Look at the disk and the queue, and note what was found."""
+        free = free_bytes(self.journal_dir)
+        depth = 0
+        problem: str | None
+        try:
+            depth = max(0, self._journal.last_seq() - self._watched.consumed())
+            problem = self._problem_of(free, depth)
+        except sqlite3.Error as error:
+            problem = f"journal cannot be read: {error}"
+        if problem != self._problem:
+            log.warning("journal_state", extra={"worker": self.name, "problem": problem})
+        self._problem = problem
+        self.counters.put(Key("frazil_journal_deliveries", (self.name,)), depth)
+        self.counters.put(Key("frazil_journal_free_bytes", (self.name,)), free)
+        self.counters.put(Key("frazil_journal_ready", (self.name,)), int(problem is None))
+
+    def _problem_of(self, free: int, depth: int) -> str | None:
+        if free < self.limits.disk_floor_bytes:
+            return f"{free} bytes free, below the floor of {self.limits.disk_floor_bytes}"
+        if depth >= self.limits.queue_ceiling:
+            return (
+                f"{depth} deliveries wait for the sink, ceiling {self.limits.queue_ceiling}; is `frazil sink run` up?"
+            )
+        return None
+
+    async def _watch_forever(self) -> None:
+        while True:
+            await asyncio.sleep(0.5)
+            self.watch()

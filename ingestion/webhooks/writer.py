@@ -1,0 +1,137 @@
+"""Group commit: everything that waits is brought to disk by one write, then what came meanwhile by the next.
+
+The event loop prepares a group; a thread of its own waits for the disk, and does nothing else, since every
+switch between threads costs more than the work it would save.
+"""
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import NamedTuple
+
+from ingestion.errors import RetryableError
+from ingestion.webhooks.journal import Delivery, Group, Journal
+
+_MAX_GROUP = 512
+_MAX_GROUP_BYTES = 4 * 1024 * 1024
+_PRUNE_SECONDS = 30.0
+log = logging.getLogger(__name__)
+
+
+class JournalUnavailableError(RetryableError):
+    """The delivery is not on disk and must not be acknowledged."""
+
+
+class _Waiting(NamedTuple):
+    delivery: Delivery
+    answer: "asyncio.Future[bool]"
+
+
+class GroupWriter:
+    """Owns `journal` from its making until `stop`; all methods belong to the event loop."""
+
+    def __init__(self, journal: Journal, on_commit: Callable[[float], None] = lambda seconds: None) -> None:
+        self._journal = journal
+        self._on_commit = on_commit
+        self._waiting: deque[_Waiting] = deque()
+        self.waiting_bytes = 0
+        self._is_busy = False
+        self._group: tuple[list[_Waiting], Group] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._jobs: SimpleQueue[Group | None] = SimpleQueue()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._thread.start()
+        self._prune_timer = self._loop.call_later(_PRUNE_SECONDS, self._prune_when_idle)
+
+    def submit(self, delivery: Delivery) -> "asyncio.Future[bool]":
+        """True: stored now. False: repeated, stored before. Raises JournalUnavailableError when it is not on disk."""
+        answer = self._loop.create_future()
+        if not self._waiting and not self._is_busy:
+            self._loop.call_soon(self._start)  # after the other requests of this turn have joined
+        self._waiting.append(_Waiting(delivery, answer))
+        self.waiting_bytes += len(delivery.body)
+        return answer
+
+    async def stop(self) -> None:
+        """Bring to disk what waits, then end the thread and close the journal."""
+        self._prune_timer.cancel()
+        while self._waiting or self._is_busy:
+            self._idle.clear()
+            await self._idle.wait()
+        self._jobs.put(None)
+        await asyncio.to_thread(self._thread.join)
+        self._journal.close()
+
+    def _start(self) -> None:
+        if self._is_busy:
+            return
+        while self._waiting:
+            waiting = self._take()
+            group = self._journal.stage([item.delivery for item in waiting])
+            if group.frame is not None:
+                self._group = waiting, group
+                self._is_busy = True
+                self._jobs.put(group)
+                return
+            _answer(waiting, group)
+        self._idle.set()
+
+    def _take(self) -> list[_Waiting]:
+        taken: list[_Waiting] = []
+        size = 0
+        while self._waiting and len(taken) < _MAX_GROUP and size < _MAX_GROUP_BYTES:
+            taken.append(self._waiting.popleft())
+            size += len(taken[-1].delivery.body)
+        self.waiting_bytes -= size
+        return taken
+
+    def _run(self) -> None:
+        while (group := self._jobs.get()) is not None:
+            failure = None
+            started = time.perf_counter()
+            try:
+                self._journal.commit(group)
+            except OSError as error:
+                failure = error
+            self._loop.call_soon_threadsafe(self._committed, failure, time.perf_counter() - started)
+
+    def _committed(self, failure: OSError | None, seconds: float) -> None:
+        assert self._group is not None
+        waiting, group = self._group
+        self._group = None
+        self._is_busy = False
+        if failure is None:
+            self._journal.settle(group)
+            self._start()  # the next group is on its way before this one's answers are
+            _answer(waiting, group)
+            self._on_commit(seconds)
+            return
+        log.error("journal_write_failed", extra={"deliveries": len(waiting), "error": str(failure)})
+        for item in waiting:
+            if not item.answer.done():
+                item.answer.set_exception(JournalUnavailableError(str(failure)))
+        self._start()
+
+    def _prune_when_idle(self) -> None:
+        """On the event loop: it takes a few milliseconds, when nothing is being written."""
+        delay = 0.05 if self._is_busy else _PRUNE_SECONDS
+        if not self._is_busy:
+            try:
+                self._journal.prune()
+            except (OSError, sqlite3.Error) as error:
+                log.error("journal_prune_failed", extra={"error": str(error)})
+        self._prune_timer = self._loop.call_later(delay, self._prune_when_idle)
+
+
+def _answer(waiting: list[_Waiting], group: Group) -> None:
+    for item, seq in zip(waiting, group.answers, strict=True):
+        with contextlib.suppress(asyncio.InvalidStateError):  # the connection may have gone meanwhile
+            item.answer.set_result(seq is not None)

@@ -1,0 +1,74 @@
+"""The names templates see while sqlfluff lints them, beside its own stand-ins for `ref`, `source` and the like.
+
+What reads the lake to write SQL (macros/incremental, macros/adapter) is not rendered: short forms stand for it. A
+macro with one form per engine stands as a call, or as a clause that both dialects parse.
+"""
+
+from collections.abc import Callable
+
+execute = False
+
+_FORMS = {
+    "array_of": "coalesce(null)",
+    "each_of": "cross join unnest(elements) as {1}_rows ({1})",
+    "element_rows": "cross join unnest(elements) as {1}_rows ({1}, {1}_number)",
+    "in_one_task": "",
+    "json_text": "json_text({0}, '{1}')",
+    "json_value": "json_value({0}, '{1}')",
+}
+
+
+class _Adapter:
+    def dispatch(self, name: str, package: str = "") -> Callable[..., str]:
+        """The macro `name` of no engine."""
+
+        def render(*arguments: object) -> str:
+            texts = [str(argument) for argument in arguments]
+            return _FORMS[name].format(*texts) if name in _FORMS else f"{name}({', '.join(texts)})"
+
+        return render
+
+
+class _Dbt:
+    def type_string(self) -> str:
+        """A type both dialects know."""
+        return "varchar"
+
+
+adapter = _Adapter()
+dbt = _Dbt()
+
+
+def latest_changes(relation: object, keys: str, **options: object) -> str:
+    """A query of the parent."""
+    return f"select * from {relation}"
+
+
+def changed_keys(relation: object, row_key: str, columns: str, **options: object) -> str:
+    """A query of the columns."""
+    return f"select distinct {columns} from {relation}"
+
+
+def since_watermark(relation: object = None, column: str = "_loaded_at") -> str:
+    """The whole parent."""
+    return ""
+
+
+def pinned(relation: object) -> str:
+    """The whole parent."""
+    return ""
+
+
+def relation_name(relation: object) -> str:
+    """The name without its schema."""
+    return str(relation)
+
+
+def run_timestamp() -> str:
+    """Some moment."""
+    return "current_timestamp"
+
+
+def rebuild_asked() -> bool:
+    """An ordinary run."""
+    return False

@@ -45,8 +45,10 @@ The one way tables above raw are written on Spark: compute what differs from the
 {% macro merge_changes(target, existing) %}
     {% set candidates = this.identifier ~ '__candidates' %}
     {% set changes = this.identifier ~ '__changes' %}
+    {% do run_query('drop view if exists ' ~ candidates) %}
     {% call statement('candidates') %}
-        create or replace temporary view {{ candidates }} as
+        {#- Groups are compared both ways, which reads the candidates three times. -#}
+        {{ 'cache table' if config.get('meta', {}).get('recompute') else 'create temporary view' }} {{ candidates }} as
         {{ sql }}
     {% endcall %}
     {% if config.get('contract').enforced %}
@@ -64,8 +66,8 @@ The one way tables above raw are written on Spark: compute what differs from the
             {{ merge_statement(target, changes, columns) }}
         {% endcall %}
     {% endif %}
-    {% do run_query('uncache table if exists ' ~ changes) %}
     {% do run_query('drop view if exists ' ~ changes) %}
+    {% do run_query('drop view if exists ' ~ candidates) %}
     {% call noop_statement('main', 'MERGE ' ~ row_count, 'MERGE', row_count) %}
         {{ sql }}
     {% endcall %}

@@ -47,26 +47,3 @@ no values are never rejected.
         },
     }.get(table, {})) %}
 {% endmacro %}
-
-{#- is_valid(table): no rule that rejects whole events is broken; over the raw row `events`. -#}
-{% macro is_valid(table) -%}
-    {%- for condition in reject_rules(table).values() -%}
-        {{ 'and ' if not loop.first }}not ({{ condition }})
-    {% endfor -%}
-{%- endmacro %}
-
-{#- rejected_by_rules(table): one row per broken rule and event of a raw table that this model has not read yet. -#}
-{% macro rejected_by_rules(table) -%}
-    {%- set relation = source('raw', table) -%}
-    {%- set since = since_watermark(relation) -%}
-    {%- set rules = dict(reject_rules(table), **partial_reject_rules(table)) -%}
-    {%- for rule, condition in rules.items() -%}
-    {{ 'union all\n    ' if not loop.first }}select
-        events._event_id,
-        '{{ rule }}' as rule,
-        '{{ relation_name(relation) }}' as source_table,
-        events.{{ 'object_id' if table.startswith('hubspot') else 'id' }} as record_id
-    from (select * from {{ relation }} {{ since }}) as events
-    where {{ "events._op <> 'd' and " if not table.startswith('hubspot') }}({{ condition }})
-    {% endfor -%}
-{%- endmacro %}

@@ -2,7 +2,7 @@
 
 {#- unknown_currency(code): the ISO 4217 code, in any case, is missing or not in `currencies`. -#}
 {% macro unknown_currency(code) -%}
-    not exists (select 1 from {{ ref('currencies') }} as known where known.currency = upper({{ code }}))
+    (select count(*) from {{ ref('currencies') }} as known where known.currency = upper({{ code }})) = 0
 {%- endmacro %}
 
 {#- unreadable_amount(required, optional): decimal texts that do not fit decimal(18, 2), or the first one missing. -#}

@@ -11,51 +11,39 @@ A merge that makes a new record ends the primary one as well.
 -#}
 {% macro hubspot_facts(table) -%}
     {%- set relation = source('raw', table) -%}
-    {%- set kept_id = 'coalesce(events.new_object_id, events.primary_object_id, events.object_id)' -%}
-    {%- set stamps = 'events.occurred_at, events._position, events._event_id as _raw_id, events._loaded_at' -%}
-    with events as (
-
-        select
-            events.*,
-            split_part(events.subscription_type, '.', 2) as kind
-        from (select * from {{ relation }} {{ since_watermark(relation) }}) as events
-        where {{ is_valid(table) }}
-
-    )
-
+    {%- set kind = "split_part(subscription_type, '.', 2)" -%}
     select
-        events.portal_id,
-        events.object_id,
-        case events.kind
-            when 'propertyChange' then events.property_name
+        portal_id,
+        coalesce(ended_id, object_id) as object_id,
+        case kind
+            when 'propertyChange' then property_name
             when 'creation' then '_created'
             when 'deletion' then '_deleted'
             when 'restore' then '_restored'
             when 'privacyDeletion' then '_erased'
+            when 'merge' then '_merged_into'
         end as property_name,
-        case when events.kind = 'propertyChange' then events.property_value end as property_value,
-        {{ stamps }}
-    from events
-    where events.kind <> 'merge'
-    union all
-    select
-        events.portal_id,
-        merged_id as object_id,
-        '_merged_into' as property_name,
-        {{ kept_id }} as property_value,
-        {{ stamps }}
-    from events
-    {{ json_rows('events.merged_object_ids', 'merged_id') }}
-    where events.kind = 'merge' and merged_id <> {{ kept_id }}
-    union all
-    select
-        events.portal_id,
-        events.primary_object_id as object_id,
-        '_merged_into' as property_name,
-        {{ kept_id }} as property_value,
-        {{ stamps }}
-    from events
-    where events.kind = 'merge' and events.primary_object_id <> {{ kept_id }}
+        case kind when 'propertyChange' then property_value when 'merge' then kept_id end as property_value,
+        occurred_at,
+        _position,
+        _event_id as _raw_id,
+        _loaded_at
+    from (
+        select
+            *,
+            {{ kind }} as kind,
+            coalesce(new_object_id, primary_object_id, object_id) as kept_id,
+            case
+                when {{ kind }} = 'merge'
+                    then concat({{ json_elements('merged_object_ids') }}, {{ array_of(['primary_object_id']) }})
+            end as ended_ids
+        from (
+            select * from {{ relation }} {{ since_watermark(relation) }}
+        ) as events
+        where {{ is_valid(table) }}
+    ) as events
+    {{ element_rows('ended_ids', 'ended_id') }}
+    where kind <> 'merge' or ended_id <> kept_id
 {%- endmacro %}
 
 {#- hubspot_rules(): see `reject_rules`. -#}

@@ -21,10 +21,10 @@ rejected as (
 )
 
 select
-    _event_id,
-    rule,
     source_table,
     max(record_id) as record_id,
+    rule,
+    _event_id,
     {{ run_timestamp() }} as _built_at
 from rejected
 group by _event_id, rule, source_table

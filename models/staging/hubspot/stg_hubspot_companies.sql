@@ -30,7 +30,6 @@ folded as (
         max(properties.occurred_at) as updated_at,
         {{ property_time_of('_deleted') }} as _removed_at,
         {{ property_time_of('_merged_into') }} as _merged_at,
-        {{ property_time_of('_erased') }} as _erased_at,
         max(properties._position) as _position,
         max(properties._loaded_at) as _loaded_at
     from
@@ -55,10 +54,10 @@ select
     state,
     country,
     industry,
-    _is_removed or _merged_at is not null or _erased_at is not null as is_deleted,
+    _is_removed or _merged_at is not null as is_deleted,
     created_at,
     updated_at,
-    coalesce(_erased_at, _merged_at, case when _is_removed then _removed_at end) as deleted_at,
+    coalesce(_merged_at, case when _is_removed then _removed_at end) as deleted_at,
     true as _is_partial,
     _position,
     _loaded_at,

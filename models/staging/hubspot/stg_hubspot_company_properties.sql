@@ -40,9 +40,6 @@ ranked as (
 
     select
         *,
-        max(case when property_name = '_erased' then 1 else 0 end) over (
-            partition by portal_id, object_id
-        ) as _is_erased,
         row_number() over (
             partition by portal_id, object_id, property_name
             order by _position desc, property_value desc nulls last, _loaded_at asc, _raw_id asc
@@ -62,4 +59,4 @@ select
     _loaded_at,
     {{ run_timestamp() }} as _staged_at
 from ranked
-where _rank = 1 and (_is_erased = 0 or substr(property_name, 1, 1) = '_')
+where _rank = 1

@@ -57,6 +57,7 @@ select
     company,
     lifecycle_stage,
     _is_removed or _merged_at is not null or _erased_at is not null as is_deleted,
+    _erased_at is not null as is_erased,
     created_at,
     updated_at,
     coalesce(_erased_at, _merged_at, case when _is_removed then _removed_at end) as deleted_at,

@@ -13,10 +13,15 @@ orders as (
 lines as (
 
     select
-        *,
-        case when {{ is_readable_line('line') }} then {{ json_value('line', 'id') }} end as order_line_id
+        orders.*,
+        line_rows.line,
+        line_rows.line_number,
+        case
+            when {{ is_readable_line('line') }}
+                then {{ json_value('line', 'id') }}
+        end as order_line_id
     from orders
-    {{ json_rows('_line_items', 'line') }}
+    {{ element_rows(json_elements('_line_items'), 'line') }}
 
 ),
 

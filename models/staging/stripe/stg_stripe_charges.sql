@@ -12,7 +12,7 @@ currencies as (
 
     select
         currency,
-        stripe_digits
+        stripe_digits as digits
     from {{ ref('currencies') }}
 
 )
@@ -30,9 +30,9 @@ select
     currencies.currency,
     changes.status,
     changes.failure_code,
-    {{ from_minor_units('changes.amount', 'currencies.stripe_digits') }} as charge_amount,
-    {{ from_minor_units('changes.amount_captured', 'currencies.stripe_digits') }} as captured_amount,
-    {{ from_minor_units('changes.amount_refunded', 'currencies.stripe_digits') }} as refunded_amount,
+    {{ from_minor_units('changes.amount', 'currencies.digits') }} as charge_amount,
+    {{ from_minor_units('changes.amount_captured', 'currencies.digits') }} as captured_amount,
+    {{ from_minor_units('changes.amount_refunded', 'currencies.digits') }} as refunded_amount,
     changes.amount as charge_amount_minor,
     changes.amount_captured as captured_amount_minor,
     changes.amount_refunded as refunded_amount_minor,

@@ -14,7 +14,7 @@ currencies as (
 
     select
         currency,
-        stripe_digits
+        stripe_digits as digits
     from {{ ref('currencies') }}
 
 )
@@ -27,8 +27,8 @@ select
     changes.receipt_email as email,
     currencies.currency,
     changes.status,
-    {{ from_minor_units('changes.amount', 'currencies.stripe_digits') }} as payment_amount,
-    {{ from_minor_units('changes.amount_received', 'currencies.stripe_digits') }} as received_amount,
+    {{ from_minor_units('changes.amount', 'currencies.digits') }} as payment_amount,
+    {{ from_minor_units('changes.amount_received', 'currencies.digits') }} as received_amount,
     changes.amount as payment_amount_minor,
     changes.amount_received as received_amount_minor,
     coalesce(changes.status = 'succeeded', false) as is_succeeded,

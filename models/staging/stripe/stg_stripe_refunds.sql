@@ -12,7 +12,7 @@ currencies as (
 
     select
         currency,
-        stripe_digits
+        stripe_digits as digits
     from {{ ref('currencies') }}
 
 )
@@ -26,7 +26,7 @@ select
     changes.status,
     changes.reason,
     changes.failure_reason,
-    {{ from_minor_units('changes.amount', 'currencies.stripe_digits') }} as refund_amount,
+    {{ from_minor_units('changes.amount', 'currencies.digits') }} as refund_amount,
     changes.amount as refund_amount_minor,
     coalesce(changes.status = 'succeeded', false) as is_succeeded,
     coalesce(changes.livemode, false) as is_live,

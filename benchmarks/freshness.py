@@ -1,0 +1,118 @@
+"""Freshness: from the server's answer to the mart, with `frazil run --watch` and 100 orders a second arriving."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NoSuchTableError
+
+from benchmarks.report import report
+from ingestion.demo.server import free_url, running_server
+from ingestion.lake.catalog import open_catalog
+from ingestion.settings import Settings
+from ingestion.webhooks.client import Connection, Target
+from ingestion.webhooks.generator.plain import plain_orders
+from ingestion.webhooks.signatures import sign
+from ingestion.webhooks.sources import SourceConfig, load_source
+from tests.support.spark import link_jars
+
+RATE = 100
+SECONDS = int(os.environ.get("FRAZIL_BENCH_SECONDS", "120"))
+PATIENCE = 180.0
+MART = "marts.sales_dashboard_daily"
+
+
+@contextmanager
+def watching(environment: dict[str, str], log: Path) -> Iterator[None]:
+    """`frazil run --watch 1` as a process of its own."""
+    program = "import sys; from ingestion.cli import main; sys.argv[0] = 'frazil'; main()"
+    with log.open("wb") as output:
+        words = [sys.executable, "-c", program, "run", "--watch", "1"]
+        process = subprocess.Popen(words, env={**os.environ, **environment}, stdout=output, stderr=output)
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(PATIENCE)
+
+
+async def send(url: str, source: SourceConfig, first: int, count: int) -> list[float]:
+    """Post new orders at the rate; returns when each was acknowledged (seconds since 1970)."""
+    connection = Connection(Target.parse(url))
+    answered = []
+    started = time.time()
+    for number, delivery in enumerate(plain_orders(first, count, orders=100_000)):
+        await asyncio.sleep(max(0.0, started + number / RATE - time.time()))
+        headers = msgspec.json.decode(delivery.headers) | sign(source, delivery.body, time.time())
+        answer = await connection.request("POST", "/webhooks/shopify", headers, delivery.body)
+        if answer.status != 200:
+            raise RuntimeError(f"the server answered {answer.status}")
+        answered.append(time.time())
+    connection.close()
+    return answered
+
+
+def arrivals(catalog: Catalog) -> list[tuple[float, int]]:
+    """When each snapshot of the mart was committed, and how many orders it held."""
+    table = catalog.load_table(MART)
+    return [
+        (
+            snapshot.timestamp_ms / 1000,
+            sum(table.scan(("order_count",), snapshot_id=snapshot.snapshot_id).to_arrow()["order_count"].to_pylist()),
+        )
+        for snapshot in table.snapshots()
+    ]
+
+
+def await_orders(catalog: Catalog, count: int) -> list[tuple[float, int]]:
+    """Wait until the mart holds `count` orders; raises RuntimeError if it does not come to that."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            found = arrivals(catalog)
+        except NoSuchTableError:
+            found = []
+        if found and found[-1][1] >= count:
+            return found
+        time.sleep(0.5)
+    raise RuntimeError(f"{MART} never held {count} orders")
+
+
+def main() -> None:
+    """The first hundred orders warm everything up; then `SECONDS` of load are measured."""
+    with tempfile.TemporaryDirectory(prefix="frazil-bench-") as folder:
+        home = Path(folder).resolve()
+        link_jars(home)
+        environment = {"FRAZIL_HOME": str(home), "SHOPIFY_WEBHOOK_SECRET": "of-this-benchmark"}
+        source = load_source(Settings().config_dir / "webhooks" / "shopify.yaml", environment)
+        catalog = open_catalog(Settings(home=home))
+        url = free_url()
+        with running_server(url, environment, home / "server.log"), watching(environment, home / "run.log"):
+            asyncio.run(send(url, source, 0, 100))
+            await_orders(catalog, 100)
+            answered = asyncio.run(send(url, source, 100, RATE * SECONDS))
+            found = await_orders(catalog, 100 + len(answered))
+    delays = sorted(
+        next(at for at, orders in found if orders >= 101 + number) - moment for number, moment in enumerate(answered)
+    )
+    p95 = delays[int(len(delays) * 0.95)]
+    inputs = {
+        "orders": len(answered),
+        "per_second": RATE,
+        "median_seconds": round(delays[len(delays) // 2], 2),
+        "worst_seconds": round(delays[-1], 2),
+        "builds": sum(1 for at, _ in found if at >= answered[0]),
+    }
+    report("freshness_p95", p95, "s", "<= 30", p95 <= 30, inputs)
+
+
+if __name__ == "__main__":
+    main()

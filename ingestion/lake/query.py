@@ -3,6 +3,7 @@
 Only the columns a statement names are read. DuckDB itself reaches no file, no network and no extension.
 """
 
+import contextlib
 import difflib
 import json
 from collections.abc import Iterator
@@ -106,10 +107,9 @@ def _named(node: dict[str, Any]) -> tuple[str, str]:
 
 
 def _load(catalog: Catalog, schema: str, name: str) -> Table:
-    try:
-        return catalog.load_table((schema, name))
-    except NoSuchTableError:
-        pass
+    if schema in NAMESPACES:
+        with contextlib.suppress(NoSuchTableError):
+            return catalog.load_table((schema, name))
     known = [f"{space}.{table}" for space in NAMESPACES for _, table in catalog.list_tables(space)]
     wanted = f"{schema}.{name}" if schema else name
     near = difflib.get_close_matches(wanted, known, 5, 0.5) or [one for one in known if one.endswith(f".{name}")]

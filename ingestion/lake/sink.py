@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
 
-from ingestion.errors import RetryableError, UsageError
+from ingestion.errors import ContractError, RetryableError, UsageError
 from ingestion.lake.append import AppendTable, Commit, now
 from ingestion.lake.batch import Batch, Counts, arrow_rows
 from ingestion.lake.catalog import open_catalog
@@ -79,6 +79,7 @@ class Sink:
         is committed. Raises RetryableError when a commit could not be made: what was committed stays and is skipped
         next time.
         """
+        self._configure()
         pending: Future[Flush] | None = None
         finished = False
         try:
@@ -126,7 +127,6 @@ class Sink:
 
     def _read(self) -> Batch:
         held = self.journals.refresh()
-        self._configure()
         batch = Batch(self._readers, lambda table, journal: self._tables[table].mark(journal), list(self._tables))
         self._turn += 1
         for place in range(len(held)):
@@ -152,14 +152,15 @@ class Sink:
         self._files = files
         try:
             sources = load_sources(self._settings.config_dir)
-        except UsageError as error:
+            readers = {name: Reader(source) for name, source in sources.items()}
+            schemas = ensure_tables(self._catalog, sources)
+        except (UsageError, ContractError) as error:
             if first:
                 raise
             log.error("sources_not_reread", extra={"reason": str(error)})  # the ones in use stay in use
             return
-        self._schemas = ensure_tables(self._catalog, sources)
-        self._readers = {name: Reader(source) for name, source in sources.items()}
-        self._tables = {name: AppendTable(self._catalog, name, self._clock) for name in self._schemas}
+        self._readers, self._schemas = readers, schemas
+        self._tables = {name: AppendTable(self._catalog, name, self._clock) for name in schemas}
 
 
 def ensure_tables(catalog: Catalog, sources: Mapping[str, SourceConfig]) -> dict[str, pa.Schema]:

@@ -44,6 +44,7 @@ def contacts(number: int, good: int = 2, bad: int = 1) -> Delivery:
             "subscriptionType": "contact.creation",
             "attemptNumber": 0,
             "objectId": number * 100 + place,
+            "extra": "text",
         }
         for place in range(good + bad)
     ]

@@ -1,0 +1,66 @@
+"""The commands of the lake, as a person or a program calls them."""
+
+import json
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ingestion.cli import cli
+from ingestion.errors import PermanentError, UsageError
+from ingestion.settings import Settings
+from tests.unit.lake.deliveries import broken, journalled, order
+
+
+def frazil(*words: str) -> Result:
+    return CliRunner().invoke(cli, list(words), catch_exceptions=True)
+
+
+def test_a_drain_is_told_as_one_json_document(settings: Settings) -> None:
+    journalled(settings, [order(1), order(2), broken(3)])
+
+    done = frazil("sink", "run", "--once", "--json")
+
+    told = json.loads(done.stdout)
+    assert (told["entries"], told["rows"], told["rejected"]) == (3, 2, 1)
+    assert told["tables"] == {"raw.shopify_orders": 2, "metadata.quarantine": 1}
+
+
+def test_the_quarantine_is_listed_shown_and_refused_when_still_unreadable(settings: Settings) -> None:
+    journalled(settings, [broken(3)])
+    frazil("sink", "run", "--once")
+
+    listed = json.loads(frazil("quarantine", "list", "--json").stdout)
+    shown = json.loads(frazil("quarantine", "show", listed[0]["quarantine_id"], "--json").stdout)
+    as_text = frazil("quarantine", "show", listed[0]["quarantine_id"]).stdout
+    replayed = frazil("quarantine", "replay", listed[0]["quarantine_id"])
+
+    assert [row["reason"] for row in listed] == ["not_json"]
+    assert shown["body"] == broken(3).body.decode()
+    assert broken(3).body.decode() in as_text
+    assert isinstance(replayed.exception, PermanentError)
+
+
+def test_wrong_use_is_told_as_such(settings: Settings) -> None:
+    assert isinstance(frazil("quarantine", "replay").exception, UsageError)
+    assert isinstance(frazil("quarantine", "show", "nobody").exception, UsageError)
+    assert isinstance(frazil("query", "select * from raw.nothing").exception, UsageError)
+
+
+def test_a_query_prints_rows_as_a_list_of_objects(settings: Settings) -> None:
+    journalled(settings, [order(1)])
+    frazil("sink", "run", "--once")
+
+    done = frazil("query", "select id, total_price, created_at from raw.shopify_orders", "--json")
+
+    assert json.loads(done.stdout) == [{"id": "1", "total_price": "12.50", "created_at": "2026-01-01T09:00:00Z"}]
+
+
+@pytest.mark.parametrize("words", [("status",), ("status", "--json")])
+def test_status_works_before_and_after_the_first_event(settings: Settings, words: tuple[str, ...]) -> None:
+    empty = frazil(*words)
+    journalled(settings, [order(1)])
+    frazil("sink", "run", "--once")
+    filled = frazil(*words)
+
+    assert (empty.exit_code, filled.exit_code) == (0, 0)
+    assert "shopify_orders" in filled.stdout

@@ -40,7 +40,7 @@ class Progress:
     def on_event(self, event: EventMsg) -> None:
         """dbt's callback: a node has started or finished."""
         if event.info.name == "NodeStart" and self._bar:
-            self._bar.update(self._task, description=event.data.node_info.node_name)
+            self._bar.update(self._task, description=event.data.node_info.node_name[:40])
         elif event.info.name == "NodeFinished":
             if self._bar:
                 total = self._bar.tasks[0].total

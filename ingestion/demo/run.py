@@ -33,6 +33,7 @@ from ingestion.webhooks.sources import load_sources
 
 SOURCES = ("SHOPIFY", "STRIPE", "HUBSPOT")
 CONNECTIONS = 32
+_FEWEST_CHANGES = 4
 _MARKER = "made-by-frazil-demo"
 
 
@@ -103,8 +104,9 @@ class Demo:
             plan = self._plan
             self._say("", f"First wave: {plan.orders:,} orders and the people who place them", None)
             first = self._wave("business", business(plan.seed, orders=plan.orders), builder, bar)
-            self._say("", f"Second wave: one in {round(1 / plan.share)} orders changes once more", None)
-            changes = order_updates(plan.seed, orders=plan.orders, share=plan.share)
+            share = max(plan.share, _FEWEST_CHANGES / plan.orders)
+            self._say("", f"Second wave: one in {round(1 / share)} orders changes once more", None)
+            changes = order_updates(plan.seed, orders=plan.orders, share=share)
             second = self._wave("changes", changes, builder, bar)
             balance = accounts(merged(first.sent, second.sent), self._url, catalog)
         return Played(self.settings, first, second, balance, _table_rows(catalog, first.built))

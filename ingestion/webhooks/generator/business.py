@@ -6,7 +6,7 @@ from itertools import count
 
 from ingestion.webhooks.generator.faults import Faults, disturbed
 from ingestion.webhooks.generator.hubspot import Change, hubspot_request
-from ingestion.webhooks.generator.ids import digest, seeded
+from ingestion.webhooks.generator.ids import seeded
 from ingestion.webhooks.generator.lives import Moment, changed_again, forgotten, order_life, person_life
 from ingestion.webhooks.generator.orders import (
     ORDERS_BEFORE_OBLIVION,
@@ -36,14 +36,14 @@ def business(seed: int = 1, *, orders: int | None = None, faults: Faults | None 
 
 
 def order_updates(seed: int = 1, *, orders: int, share: float = 0.01, wave: int = 1) -> Iterator[Request]:
-    """A later wave: about `share` of the first `orders` orders, each changed once more and told once.
+    """A later wave: `share` of the first `orders` orders (every hundredth for 0.01), each changed once, told once.
 
-    Orders that were deleted or whose buyer asked to be forgotten are left alone. Each wave picks others.
+    Orders that were deleted or whose buyer asked to be forgotten are left alone. The next wave picks the orders
+    beside them.
     """
+    stride = max(1, round(1 / share))
     moment = START + orders * SECONDS_BETWEEN_ORDERS + _SETTLED_AFTER + wave * 3_600
-    for number in range(orders):
-        if digest(seed, "wave", wave, number) % 1_000_000 >= share * 1_000_000:
-            continue
+    for number in range((seed + wave) % stride, orders, stride):
         order = settled_order(seed, number)
         if not order.is_deleted and order.buyer.fate == "stays":
             yield from changed_again(order, moment + number % 3_600, wave=wave)

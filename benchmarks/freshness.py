@@ -66,7 +66,11 @@ def arrivals(catalog: Catalog) -> list[tuple[float, int]]:
     return [
         (
             snapshot.timestamp_ms / 1000,
-            sum(table.scan(("order_count",), snapshot_id=snapshot.snapshot_id).to_arrow()["order_count"].to_pylist()),
+            sum(
+                table.scan(selected_fields=("order_count",), snapshot_id=snapshot.snapshot_id)
+                .to_arrow()["order_count"]
+                .to_pylist()
+            ),
         )
         for snapshot in table.snapshots()
     ]

@@ -9,7 +9,7 @@ import logging
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
@@ -72,7 +72,7 @@ class Sink:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._configure()
 
-    def flushes(self) -> Iterator[Flush]:
+    def flushes(self) -> Generator[Flush, None, None]:
         """Bring into the lake what waits, flush after flush; none when nothing waits.
 
         The next batch is read and split while the last one is written. Ends when all that was there at the last look

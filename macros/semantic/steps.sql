@@ -1,20 +1,21 @@
 {#-
 cached_step(name, sql): in a run, keeps the result of `sql` for the rest of the model and returns the name to read it by;
-elsewhere (compile, docs, unit tests) returns `sql` as a subquery. A model that caches steps ends with `drop_steps()` as
+in other commands and in unit tests, returns `sql` as a subquery. A model that caches steps ends with `drop_steps()` as
 post-hook, and shows what they read with `reads(sql)`: the run's end looks for the pinned snapshots in the compiled SQL.
 -#}
 {% macro cached_step(name, sql) %}
     {% set table = this.identifier ~ '__' ~ name %}
-    {% if not keeps_steps() %}
-        {% do return('(\n' ~ sql ~ '\n) as ' ~ table) %}
+    {% if execute and not keeps_steps() %}
+        {% do return('(\n' ~ sql ~ '\n)') %}
+    {% elif execute %}
+        {% do run_query('drop view if exists ' ~ table) %}
+        {% do run_query('cache table ' ~ table ~ ' as ' ~ sql) %}
     {% endif %}
-    {% do run_query('drop view if exists ' ~ table) %}
-    {% do run_query('cache table ' ~ table ~ ' as ' ~ sql) %}
     {% do return(table) %}
 {% endmacro %}
 
 {% macro keeps_steps() %}
-    {% do return(execute and model.resource_type == 'model' and flags.WHICH in ['run', 'build']) %}
+    {% do return(model.resource_type == 'model' and flags.WHICH in ['run', 'build']) %}
 {% endmacro %}
 
 {% macro rows_where(table, condition) %}
@@ -23,7 +24,7 @@ post-hook, and shows what they read with `reads(sql)`: the run's end looks for t
 
 {#- reads(sql): the query of a step as a comment. -#}
 {% macro reads(sql) -%}
-    {%- if keeps_steps() -%}
+    {%- if execute and keeps_steps() -%}
         -- {{ sql | replace('\n', '\n-- ') }}
     {%- endif -%}
 {%- endmacro %}

@@ -15,7 +15,8 @@
         last_name,
         nullif(concat_ws(' ', first_name, last_name), '') as full_name,
         not is_deleted as is_living
-    from {{ ref('stg_shopify_customers') }} {{ since_watermark(ref('stg_shopify_customers'), '_staged_at') }}
+    from {{ ref('stg_shopify_customers') }}
+    {{ since_watermark(ref('stg_shopify_customers'), '_staged_at') }}
     union all
     select
         'stripe' as source,
@@ -26,7 +27,8 @@
         cast(null as {{ dbt.type_string() }}) as last_name,
         full_name,
         is_live and not is_deleted as is_living
-    from {{ ref('stg_stripe_customers') }} {{ since_watermark(ref('stg_stripe_customers'), '_staged_at') }}
+    from {{ ref('stg_stripe_customers') }}
+    {{ since_watermark(ref('stg_stripe_customers'), '_staged_at') }}
     union all
     select
         'hubspot' as source,
@@ -37,13 +39,14 @@
         last_name,
         nullif(concat_ws(' ', first_name, last_name), '') as full_name,
         not is_deleted as is_living
-    from {{ ref('stg_hubspot_contacts') }} {{ since_watermark(ref('stg_hubspot_contacts'), '_staged_at') }}
+    from {{ ref('stg_hubspot_contacts') }}
+    {{ since_watermark(ref('stg_hubspot_contacts'), '_staged_at') }}
 {%- endset -%}
 
-{#- Only records that changed, their entities and the entities they match now are resolved again. -#}
+{#- Only changed records, their entities and the entities they match now are resolved again. -#}
 {%- set changed = cached_step('changed', matchable_records(unread_records)) -%}
 {%- set records = cached_step('records', affected_records(changed)) -%}
-{%- set is_small = keeps_steps() and rows_where(records, 'true') <= 10000 -%}
+{%- set is_small = execute and keeps_steps() and rows_where(records, 'true') <= 10000 -%}
 {%- set components = connected_components(record_links(records, is_small)) -%}
 
 {%- set members -%}

@@ -1,0 +1,51 @@
+-- The entity index holds each living record of staging once, and no other.
+with
+
+staged as (
+
+    select
+        'shopify' as source,
+        customer_id as source_id
+    from {{ ref('stg_shopify_customers') }}
+    where not is_deleted
+    union all
+    select
+        'stripe' as source,
+        customer_id as source_id
+    from {{ ref('stg_stripe_customers') }}
+    where is_live and not is_deleted
+    union all
+    select
+        'hubspot' as source,
+        concat(portal_id, ':', contact_id) as source_id
+    from {{ ref('stg_hubspot_contacts') }}
+    where not is_deleted
+
+),
+
+counted as (
+
+    select
+        source,
+        source_id,
+        1 as staged_count,
+        0 as indexed_count
+    from staged
+    union all
+    select
+        source,
+        source_id,
+        0 as staged_count,
+        1 as indexed_count
+    from {{ ref('entity_index') }}
+
+)
+
+select
+    source,
+    source_id,
+    sum(staged_count) as staged_count,
+    sum(indexed_count) as indexed_count
+from counted
+group by source, source_id
+having sum(staged_count) <> 1 or sum(indexed_count) <> 1

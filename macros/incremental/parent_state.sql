@@ -5,9 +5,19 @@ parent_state(relation): what this model reads of a parent, found once, before it
     last_pin, last_pinned_at  the snapshot this model read in its last successful run
 
 All four are none while parsing and in unit tests, and the last two in a first build or when a rebuild is asked for.
-A parent without any snapshot has no pin. The old snapshot having expired is an error: what changed since cannot be known any more.
+A parent without any snapshot has no pin. The old snapshot having expired is an error: what changed since cannot be known
+any more.
 -#}
 {% macro parent_state(relation) %}
+    {% set states = model.setdefault('_parent_states', {}) %}
+    {% set name = relation_name(relation) %}
+    {% if name not in states %}
+        {% do states.update({name: read_parent_state(relation)}) %}
+    {% endif %}
+    {% do return(states[name]) %}
+{% endmacro %}
+
+{% macro read_parent_state(relation) %}
     {% set state = {'pin': none, 'pinned_at': none, 'last_pin': none, 'last_pinned_at': none} %}
     {% if execute and model.resource_type == 'model' and relation.schema %}
         {% set row = run_query(parent_state_query(relation)).rows[0] %}

@@ -90,11 +90,3 @@ def test_customers_of_the_three_systems_are_one_entity(played: dict[str, Any], h
 
     assert shared["entities"] > 0
     assert played["marts"]
-
-
-@pytest.mark.spark
-def test_no_secret_of_the_run_is_left_in_its_folder(played: dict[str, Any], home: Path) -> None:
-    said = b"".join(path.read_bytes() for path in (home / "logs").rglob("*") if path.is_file())
-
-    assert b"secret" not in said.lower()
-    assert played["home"] == str(home)

@@ -50,14 +50,17 @@ class Batch:
     """Rows per table of a bounded number of entries, and how far each journal was read for them.
 
     `mark(table, journal_id)` tells how far a table has the rows of a journal: such rows are counted as skipped.
-    `readers` are the sources by name; an entry of any other source is rejected as `unknown_source`.
+    `readers` are the sources by name; an entry of any other source is rejected as `unknown_source`. `schemas` are the
+    columns of every table by name.
     """
 
-    def __init__(self, readers: Mapping[str, Reader], mark: Callable[[str, str], int], tables: Sequence[str]) -> None:
+    def __init__(
+        self, readers: Mapping[str, Reader], schemas: Mapping[str, pa.Schema], mark: Callable[[str, str], int]
+    ) -> None:
         self._readers = readers
+        self._schemas = schemas
         self._mark = mark
-        self._tables = tables
-        self.rows: dict[str, list[Row]] = {}
+        self.rows: dict[str, list[pa.Table]] = {}
         self.read: dict[HeldJournal, int] = {}
         self.counts = Counts()
         self.bytes = 0
@@ -71,8 +74,9 @@ class Batch:
         """Split `entries`, the next ones of `journal`, at least one, and move its position behind them."""
         marks = self._marked.get(journal.id)
         if marks is None:
-            marks = self._marked[journal.id] = {table: self._mark(table, journal.id) for table in self._tables}
+            marks = self._marked[journal.id] = {table: self._mark(table, journal.id) for table in self._schemas}
         known = max(marks.values(), default=0)
+        rows: dict[str, list[Row]] = {}
         for seq, delivery in entries:
             results = self._split(delivery)
             self.counts.elements += len(results)
@@ -84,18 +88,20 @@ class Batch:
                 if seq <= known and seq <= marks[table]:
                     self.counts.skipped += 1
                 elif isinstance(result, RawRow):
-                    self.rows.setdefault(table, []).append(result.values)
+                    rows.setdefault(table, []).append(result.values)
                     self.counts.rows += 1
                 else:
                     row = quarantine_row(quarantine_id(journal.id, seq, place), result)
-                    self.rows.setdefault(table, []).append(row)
+                    rows.setdefault(table, []).append(row)
                     self.counts.rejected += 1
+        for table, values in rows.items():
+            self.rows.setdefault(table, []).append(arrow_rows(values, self._schemas[table]))
         self.counts.entries += len(entries)
         self.read[journal] = journal.position = entries[-1].seq
 
     def finish(self) -> None:
         """Count the rows per table and check that nothing is unaccounted for."""
-        self.counts.tables = {table: len(rows) for table, rows in self.rows.items()}
+        self.counts.tables = {table: sum(part.num_rows for part in parts) for table, parts in self.rows.items()}
         self.counts.check()
 
     def _split(self, delivery: Delivery) -> list[RawRow | Rejected]:

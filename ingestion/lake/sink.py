@@ -18,7 +18,7 @@ from pyiceberg.catalog import Catalog
 
 from ingestion.errors import ContractError, RetryableError, UsageError
 from ingestion.lake.append import AppendTable, Commit, now
-from ingestion.lake.batch import Batch, Counts, arrow_rows
+from ingestion.lake.batch import Batch, Counts
 from ingestion.lake.catalog import open_catalog
 from ingestion.lake.journals import HeldJournals
 from ingestion.lake.metrics import COMMIT_SECONDS, ENTRIES, RETRIES, ROWS
@@ -103,9 +103,7 @@ class Sink:
 
     def commit(self, table: str, batch: Batch) -> Commit:
         """Append the batch's rows of one table, together with its marks."""
-        done = self._tables[table].append(
-            arrow_rows(batch.rows.pop(table), self._schemas[table]), self.run_id, batch.marks()
-        )
+        done = self._tables[table].append(pa.concat_tables(batch.rows.pop(table)), self.run_id, batch.marks())
         ROWS.labels(table).inc(done.rows)
         RETRIES.labels(table).inc(done.tries - 1)
         COMMIT_SECONDS.labels(table).observe(done.seconds)
@@ -127,7 +125,7 @@ class Sink:
 
     def _read(self) -> Batch:
         held = self.journals.refresh()
-        batch = Batch(self._readers, lambda table, journal: self._tables[table].mark(journal), list(self._tables))
+        batch = Batch(self._readers, self._schemas, lambda table, journal: self._tables[table].mark(journal))
         self._turn += 1
         for place in range(len(held)):
             journal = held[(place + self._turn) % len(held)]

@@ -34,7 +34,10 @@ _PLATFORM = [
 
 
 class RawRow(NamedTuple):
-    """One row of `raw.<table>`: `raw_schema` without its last two columns; times are microseconds since 1970."""
+    """One row of `raw.<table>`: `raw_schema` without its last two columns.
+
+    Times are microseconds since 1970, `_payload` is the text's UTF-8 bytes.
+    """
 
     table: str
     values: tuple[Any, ...]
@@ -130,7 +133,7 @@ class Reader:
         except UnfitEventError as error:
             return self._rejected(delivery, error, body, event_id or self._unread(error, body))
         platform = (
-            body.decode(),
+            body,
             topic,
             self._webhook_id(headers, values),
             self._api_version(headers, values),

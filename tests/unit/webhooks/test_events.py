@@ -61,7 +61,7 @@ def test_an_order_keeps_its_id_its_money_and_its_body_exactly(sources: Sources, 
     assert row["id"] == "820982911946154508"
     assert row["total_price"] == "403.00"
     assert row["updated_at"] == 1767279600_000000
-    assert row["_payload"] == ORDER.decode()
+    assert row["_payload"] == ORDER
     assert row["_op"] == "u"
     assert row["_account"] == "a.myshopify.com"
     assert row["_source_at"] == 1767312000_123456

@@ -226,16 +226,36 @@ def _model_yaml(plan: Plan, model: str) -> str:
         "models:",
         f"  - name: {model}",
         f"    description: The current state of each {what}; one row per `{key}`.",
+        "    data_tests:",
+        f"      - unique_key: {{arguments: {{columns: [{key}]}}}}",
         "    columns:",
         f"      - name: {key}",
-        f"        description: The {plan.source} id, kept as text.",
-        "        data_tests: [unique, not_null]",
+        f"        description: The id that {plan.source} gives it, kept as text.",
     ]
     for name, _, column in described:
         lines += [f"      - name: {name}", f"        description: {_scalar(_meaning(column))}"]
     for name, meaning in _PLATFORM.items():
         lines += [f"      - name: {name}", f"        description: {_scalar(meaning)}"]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *_unit_test(plan, model)]) + "\n"
+
+
+def _unit_test(plan: Plan, model: str) -> list[str]:
+    raw, key = _raw_key(plan), f"{plan.entity}_id"
+    return [
+        "unit_tests:",
+        f"  - name: the_latest_event_of_each_{plan.source}_{plan.entity}_counts",
+        f"    model: {model}",
+        "    given:",
+        f"      - input: source('raw', '{plan.source}_{plan.object_name}')",
+        "        rows:",
+        f'          - {{{raw}: "1", _op: u, _position: "2", _event_id: newer}}',
+        f'          - {{{raw}: "1", _op: c, _position: "1", _event_id: older}}',
+        f'          - {{{raw}: "2", _op: d, _position: "3", _event_id: gone}}',
+        "    expect:",
+        "      rows:",
+        f'        - {{{key}: "1", is_deleted: false, _raw_id: newer}}',
+        f'        - {{{key}: "2", is_deleted: true, _raw_id: gone}}',
+    ]
 
 
 def _meaning(column: Column) -> str:

@@ -78,7 +78,7 @@ def test_the_model_follows_the_house_style(tmp_path: Path) -> None:
     assert names.index("customer_id") < names.index("total_amount") < names.index("is_paid") < names.index("opened_at")
     assert names[-1] == "_staged_at"
     assert sorted(names) == sorted(column["name"] for column in properties["columns"])
-    assert properties["columns"][0]["data_tests"] == ["unique", "not_null"]
+    assert properties["data_tests"] == [{"unique_key": {"arguments": {"columns": ["ticket_id"]}}}]
     assert "one row per `ticket_id`" in properties["description"]
     assert all(column["description"] for column in properties["columns"])
 

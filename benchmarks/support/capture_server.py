@@ -3,7 +3,6 @@
 `none` is the same server that stores nothing: every delivery is answered as accepted. Prints its port.
 """
 
-import asyncio
 import sys
 from pathlib import Path
 
@@ -13,15 +12,14 @@ from ingestion.webhooks.journal import Delivery
 from ingestion.webhooks.limits import Limits
 from ingestion.webhooks.server import Address, listen, run_worker
 from ingestion.webhooks.worker import Worker
+from ingestion.webhooks.writer import Stored
 
 
 class Nowhere:
     """Stores nothing."""
 
-    def submit(self, delivery: Delivery) -> "asyncio.Future[bool]":
-        answer = asyncio.get_running_loop().create_future()
-        answer.set_result(True)
-        return answer
+    def submit(self, delivery: Delivery, stored: Stored) -> None:
+        stored(True)
 
 
 class WorkerWithoutStorage(Worker):

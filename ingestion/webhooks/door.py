@@ -1,14 +1,13 @@
-"""`POST /webhooks/<source>`: check, journal, answer. A raw ASGI callable, since every request goes through it."""
+"""`POST /webhooks/<source>`: check, journal, answer. Plain calls, no tasks: every request goes through here."""
 
-import asyncio
 import itertools
 import logging
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable
 from hashlib import sha256
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -19,55 +18,66 @@ from ingestion.webhooks.journal import Delivery
 from ingestion.webhooks.limits import Limits, TokenBucket
 from ingestion.webhooks.signatures import signature_headers, verifier
 from ingestion.webhooks.sources import SIGNATURE_HEADERS, SourceConfig
-from ingestion.webhooks.writer import JournalUnavailableError
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-PREFIX = "/webhooks/"
-BODY_LATE = "frazil.body_late"
+PREFIX = b"/webhooks/"
 _CORRELATION = re.compile(rb"[A-Za-z0-9._:-]{1,64}(?!\n)")
 _encode = msgspec.json.Encoder().encode
 log = logging.getLogger(__name__)
 
+Pairs = list[tuple[bytes, bytes]]
+Stored = Callable[[bool | None], None]
 
-class Sink(Protocol):
+
+class Journalling(Protocol):
     """Where deliveries go: GroupWriter, or in benchmarks a place that stores nothing."""
 
-    def submit(self, delivery: Delivery) -> "asyncio.Future[bool]": ...
+    def submit(self, delivery: Delivery, stored: Stored) -> None:
+        """Calls `stored` once: True, False for a repeat, None when it is not on disk."""
 
 
-class _Answer(NamedTuple):
+class Answer(NamedTuple):
+    """A status line and headers without the end of the headers; there is no body."""
+
     status: int
-    headers: list[tuple[bytes, bytes]]
+    head: bytes
 
 
-def _answer(status: int, outcome: bytes, *extra: tuple[bytes, bytes]) -> _Answer:
-    return _Answer(status, [(b"content-length", b"0"), (b"x-frazil-outcome", outcome), *extra])
+class Request(NamedTuple):
+    """`pairs` are the headers as sent, with lower-case names; `target` is path and query."""
+
+    method: bytes
+    target: bytes
+    pairs: Pairs
+    headers: dict[bytes, bytes]
+    correlation: bytes
 
 
-_RETRY = (b"retry-after", b"5")
-_STORED = {name: _answer(200, name.encode()) for name in ("accepted", "repeated", "quarantined")}
+Reply = Callable[[Answer], None]
+
+
+def _answer(status: int, phrase: str, outcome: str, extra: str = "") -> Answer:
+    head = f"HTTP/1.1 {status} {phrase}\r\ncontent-length: 0\r\nx-frazil-outcome: {outcome}\r\n{extra}"
+    return Answer(status, head.encode())
+
+
+_STORED = {name: _answer(200, "OK", name) for name in ("accepted", "repeated", "quarantined")}
 _REFUSED = {
-    "signature": _answer(401, b"refused"),
-    "source": _answer(404, b"refused"),
-    "method": _answer(405, b"refused", (b"allow", b"POST")),
-    "size": _answer(413, b"refused"),
-    "encoding": _answer(415, b"refused"),
-    "rate": _answer(429, b"refused"),
-    "unavailable": _answer(503, b"refused", _RETRY),
+    "signature": _answer(401, "Unauthorized", "refused"),
+    "source": _answer(404, "Not Found", "refused"),
+    "method": _answer(405, "Method Not Allowed", "refused", "allow: POST\r\n"),
+    "deadline": _answer(408, "Request Timeout", "refused", "connection: close\r\n"),
+    "size": _answer(413, "Content Too Large", "refused"),
+    "encoding": _answer(415, "Unsupported Media Type", "refused"),
+    "unavailable": _answer(503, "Service Unavailable", "refused", "retry-after: 5\r\n"),
 }
 
 
-class _RefusedError(Exception):
-    def __init__(self, reason: str, retry_after: float = 0.0) -> None:
-        super().__init__(reason)
-        self.reason, self.retry_after = reason, retry_after
+def _too_many(wait: float) -> Answer:
+    return _answer(429, "Too Many Requests", "refused", f"retry-after: {int(min(wait, 3_600)) + 1}\r\n")
 
 
-class _Lane:
-    """One source, with what the hot path needs already looked up."""
+class Lane:
+    """One source, with what each request needs already looked up."""
 
     def __init__(self, source: SourceConfig, base_url: str, limits: Limits, counters: Counters) -> None:
         self.name = source.source
@@ -91,12 +101,17 @@ class _Lane:
             reason: counters.slot(metrics.outcome(self.name, "refused", reason)) for reason in metrics.REFUSALS
         }
 
+    def is_doubled(self, pairs: Pairs) -> bool:
+        """Whether a signature header stands there twice."""
+        names = [name for name, _ in pairs if name in self.signature_headers]
+        return len(names) != len(set(names))
+
 
 class Door:
-    """Takes the requests below `/webhooks/`.
+    """Takes the requests below `/webhooks/`, in two steps: `enter` with the headers, `take` with the whole body.
 
-    `is_open` is asked after the signature: False answers 503. Requests are counted when their headers are
-    complete, and once more with their outcome, so the counts balance whenever nothing is in flight.
+    `is_open` is asked after the signature; False answers 503. A request is counted when its headers are complete,
+    and once more with its outcome, so the counts balance whenever nothing is in flight.
     """
 
     def __init__(
@@ -105,153 +120,117 @@ class Door:
         base_url: str,
         limits: Limits,
         counters: Counters,
-        sink: Sink,
+        journalling: Journalling,
         is_open: Callable[[], bool],
     ) -> None:
-        self._lanes = {PREFIX + source.source: _Lane(source, base_url, limits, counters) for source in sources}
-        self._limits = limits
+        self._lanes = {PREFIX + item.source.encode(): Lane(item, base_url, limits, counters) for item in sources}
+        self.body_limit = limits.body_bytes
         self._counts = counters.values
         self._unknown = (
             counters.slot(metrics.requests(metrics.UNKNOWN)),
             counters.slot(metrics.outcome(metrics.UNKNOWN, "refused", "source")),
         )
-        self._submit = sink.submit
+        self._submit = journalling.submit
         self._is_open = is_open
         self._samples = TokenBucket(limits.samples_per_minute / 60, limits.samples_per_minute)
         self._log_lines = TokenBucket(10.0, 50.0)
         self._run = secrets.token_hex(5).encode()
         self._numbers = itertools.count(1)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        pairs: list[tuple[bytes, bytes]] = scope["headers"]
+    def request(self, method: bytes, target: bytes, pairs: Pairs) -> Request:
+        """With the sender's correlation id if it is a sane one, else with a new one."""
         headers = dict(pairs)
         correlation = headers.get(b"x-correlation-id")
         if correlation is None or not _CORRELATION.fullmatch(correlation):
             correlation = b"%s-%x" % (self._run, next(self._numbers))
-        lane = self._lanes.get(scope["path"])
+        return Request(method, target, pairs, headers, correlation)
+
+    def enter(self, request: Request) -> Lane | Answer:
+        """The source's lane when its body is wanted, else the answer."""
+        lane = self._lanes.get(request.target.partition(b"?")[0])
         if lane is None:
             self._counts[self._unknown[0]] += 1
             self._counts[self._unknown[1]] += 1
-            await _send(send, _REFUSED["source"], correlation)
-            return
+            return _REFUSED["source"]
         self._counts[lane.received] += 1
-        try:
-            answer = await self._take(lane, scope, receive, pairs, headers, correlation)
-        except _RefusedError as refusal:
-            self._counts[lane.refused[refusal.reason]] += 1
-            self._log("webhook_refused", lane, refusal.reason, correlation)
-            answered = _REFUSED.get(refusal.reason)
-            if answered is None:
-                return
-            if refusal.retry_after:
-                answered = answered._replace(
-                    headers=[*answered.headers, (b"retry-after", b"%d" % max(1, round(refusal.retry_after + 0.5)))]
-                )
-            answer = answered
-        except asyncio.CancelledError:
-            self._counts[lane.refused["unavailable"]] += 1
-            raise
-        await _send(send, answer, correlation)
-
-    async def _take(
-        self,
-        lane: _Lane,
-        scope: Scope,
-        receive: Receive,
-        pairs: list[tuple[bytes, bytes]],
-        headers: dict[bytes, bytes],
-        correlation: bytes,
-    ) -> _Answer:
-        if scope["method"] != "POST":
-            raise _RefusedError("method")
+        if request.method != b"POST":
+            return self.refuse(lane, "method", request)
+        headers = request.headers
         if headers.get(b"content-encoding", b"identity") != b"identity":
-            raise _RefusedError("encoding")
-        body = await self._body(scope, receive, headers)
-        if len(pairs) != len(headers) and self._doubled(lane, pairs):
-            await self._refuse_signature(lane, headers, body, correlation)
-        raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
-        query: bytes = scope["query_string"]
-        target = (raw_path + b"?" + query if query else raw_path).decode("latin-1")
-        if lane.verify(headers, body, target, time.time()) is not None:
-            await self._refuse_signature(lane, headers, body, correlation)
+            return self.refuse(lane, "encoding", request)
+        length = headers.get(b"content-length")
+        if length is not None and int(length) > self.body_limit:
+            return self.refuse(lane, "size", request)
+        return lane
+
+    def take(self, lane: Lane, request: Request, body: bytes, reply: Reply) -> None:
+        """Calls `reply` once, now or when the delivery is on disk."""
+        headers = request.headers
+        if len(headers) != len(request.pairs) and lane.is_doubled(request.pairs):
+            self._refuse_signature(lane, request, body, reply)
+            return
+        if lane.verify(headers, body, request.target.decode("latin-1"), time.time()) is not None:
+            self._refuse_signature(lane, request, body, reply)
+            return
         if lane.bucket is not None:
             wait = lane.bucket.take(time.monotonic())
             if wait:
-                raise _RefusedError("rate", wait)
+                self.count_refusal(lane, "rate", request)
+                reply(_too_many(wait))
+                return
         if not self._is_open():
-            raise _RefusedError("unavailable")
+            reply(self.refuse(lane, "unavailable", request))
+            return
         kept = {name: headers[key].decode("latin-1") for key, name in lane.kept if key in headers}
         delivery_id, reason = lane.inspect(kept, body)
-        kept["x-correlation-id"] = correlation.decode()
-        delivery = Delivery(lane.name, delivery_id, time.time_ns() // 1_000, _encode(kept), body, reason)
-        try:
-            stored = await self._submit(delivery)
-        except JournalUnavailableError:
-            raise _RefusedError("unavailable") from None
-        if not stored:
-            self._counts[lane.repeated] += 1
-            return _STORED["repeated"]
-        if reason is None:
-            self._counts[lane.accepted] += 1
-            return _STORED["accepted"]
-        self._counts[lane.quarantined[reason]] += 1
-        self._log("webhook_quarantined", lane, reason, correlation)
-        return _STORED["quarantined"]
+        kept["x-correlation-id"] = request.correlation.decode()
 
-    async def _body(self, scope: Scope, receive: Receive, headers: dict[bytes, bytes]) -> bytes:
-        limit = self._limits.body_bytes
-        announced = headers.get(b"content-length")
-        if announced is not None and int(announced) > limit:
-            raise _RefusedError("size")
-        message = await receive()
-        if message["type"] == "http.request" and not message["more_body"]:
-            whole: bytes = message["body"]
-            if len(whole) > limit:
-                raise _RefusedError("size")
-            return whole
-        chunks: list[bytes] = []
-        size = 0
-        while True:
-            if message["type"] != "http.request":
-                raise _RefusedError("deadline" if scope.get(BODY_LATE) else "disconnected")
-            chunks.append(message["body"])
-            size += len(chunks[-1])
-            if size > limit:
-                raise _RefusedError("size")
-            if not message["more_body"]:
-                return b"".join(chunks)
-            message = await receive()
+        def stored(is_new: bool | None) -> None:
+            if is_new is None:
+                reply(self.refuse(lane, "unavailable", request))
+            elif not is_new:
+                self._counts[lane.repeated] += 1
+                reply(_STORED["repeated"])
+            elif reason is None:
+                self._counts[lane.accepted] += 1
+                reply(_STORED["accepted"])
+            else:
+                self._counts[lane.quarantined[reason]] += 1
+                self._log("webhook_quarantined", lane, reason, request)
+                reply(_STORED["quarantined"])
 
-    @staticmethod
-    def _doubled(lane: _Lane, pairs: list[tuple[bytes, bytes]]) -> bool:
-        names = [name for name, _ in pairs if name in lane.signature_headers]
-        return len(names) != len(set(names))
+        self._submit(Delivery(lane.name, delivery_id, time.time_ns() // 1_000, _encode(kept), body, reason), stored)
 
-    async def _refuse_signature(
-        self, lane: _Lane, headers: dict[bytes, bytes], body: bytes, correlation: bytes
-    ) -> None:
-        """Raises; a few of these requests a minute are kept, since what they hold is a stranger's choice."""
-        if self._is_open() and self._samples.take(time.monotonic()) == 0.0:
-            kept = {name: headers[key].decode("latin-1") for key, name in lane.kept_in_samples if key in headers}
-            kept["x-correlation-id"] = correlation.decode()
-            text = _encode(kept)
-            now = time.time_ns() // 1_000
-            sample_id = sha256(b"sample;%d;%s;%s" % (now, text, body)).digest()[:16]
-            try:
-                await self._submit(Delivery(lane.name, sample_id, now, text, body, "signature"))
-                self._counts[lane.sampled] += 1
-            except JournalUnavailableError:
-                log.warning("webhook_sample_not_kept", extra={"source": lane.name})
-        raise _RefusedError("signature")
+    def refuse(self, lane: Lane, reason: str, request: Request) -> Answer:
+        """Count a refusal; the answer does not say more than its status."""
+        self.count_refusal(lane, reason, request)
+        return _REFUSED[reason]
 
-    def _log(self, event: str, lane: _Lane, reason: str, correlation: bytes) -> None:
+    def count_refusal(self, lane: Lane, reason: str, request: Request) -> None:
+        """For refusals that have no answer, or one of their own."""
+        self._counts[lane.refused[reason]] += 1
+        self._log("webhook_refused", lane, reason, request)
+
+    def _refuse_signature(self, lane: Lane, request: Request, body: bytes, reply: Reply) -> None:
+        """A few of these requests a minute are kept, since what they hold is a stranger's choice."""
+        if not self._is_open() or self._samples.take(time.monotonic()):
+            reply(self.refuse(lane, "signature", request))
+            return
+        headers = request.headers
+        kept = {name: headers[key].decode("latin-1") for key, name in lane.kept_in_samples if key in headers}
+        kept["x-correlation-id"] = request.correlation.decode()
+        text = _encode(kept)
+        now = time.time_ns() // 1_000
+        sample_id = sha256(b"sample;%d;%s;%s" % (now, text, body)).digest()[:16]
+
+        def stored(is_new: bool | None) -> None:
+            self._counts[lane.sampled] += bool(is_new)
+            reply(self.refuse(lane, "signature", request))
+
+        self._submit(Delivery(lane.name, sample_id, now, text, body, "signature"), stored)
+
+    def _log(self, event: str, lane: Lane, reason: str, request: Request) -> None:
         """At most ten lines a second: the counters hold the exact numbers."""
         if self._log_lines.take(time.monotonic()) == 0.0:
-            extra = {"source": lane.name, "reason": reason, "correlation_id": correlation.decode()}
+            extra = {"source": lane.name, "reason": reason, "correlation_id": request.correlation.decode()}
             log.warning(event, extra=extra)
-
-
-async def _send(send: Send, answer: _Answer, correlation: bytes) -> None:
-    headers = [*answer.headers, (b"x-correlation-id", correlation)]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b""})

@@ -10,6 +10,7 @@ import fcntl
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -20,9 +21,10 @@ import msgspec
 
 from ingestion.errors import RetryableError
 from ingestion.webhooks.ids import HOUR, KnownIds
-from ingestion.webhooks.segments import SEGMENT_BYTES, Appender, Frame, Segment, encode, segment_paths
+from ingestion.webhooks.segments import SEGMENT_BYTES, Appender, Frame, Outgoing, Segment, outgoing, segment_paths
 
 ID_BYTES = 16
+_MAX_GROUP = 256
 _SCHEMA = """
 create table if not exists meta (name text primary key, value integer not null) without rowid;
 create table if not exists seen (hour integer, id blob, primary key (hour, id)) without rowid;
@@ -57,12 +59,15 @@ class Group(NamedTuple):
 
     answers: list[int | None]
     ids: list[bytes]
-    frame: Frame | None
-    data: bytes
+    at: int
+    frame: Outgoing | None
 
+
+_Head = tuple[str, bytes | None, int, bytes, int, str | None]
+"""A delivery without its body: source, id unless it is among the frame's ids, time, headers, body length, reason."""
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(list[Delivery])
+_decoder = msgspec.msgpack.Decoder(list[_Head])
 
 
 class Journal:
@@ -115,14 +120,17 @@ class Journal:
             segment.close()
 
     def append(self, deliveries: list[Delivery]) -> list[int | None]:
-        """Store what is new in one commit and return when it is on disk; None stands for a repeated delivery.
+        """Store what is new and return when it is on disk: its seq, or None for a repeated delivery.
 
-        Raises OSError when it is not on disk: then nothing of `deliveries` counts as received.
+        Raises OSError when it is not on disk: then what was not stored before counts as not received.
         """
-        group = self.stage(deliveries)
-        self.commit(group)
-        self.settle(group)
-        return group.answers
+        answers: list[int | None] = []
+        for start in range(0, len(deliveries), _MAX_GROUP):
+            group = self.stage(deliveries[start : start + _MAX_GROUP])
+            self.commit(group)
+            self.settle(group)
+            answers += group.answers
+        return answers
 
     def stage(self, deliveries: list[Delivery]) -> Group:
         """The first third of `append`: all but the disk. The group is committed and settled before the next one."""
@@ -138,27 +146,26 @@ class Journal:
             if new[-1]:
                 fresh[delivery_id] = delivery
         if not fresh:
-            return Group([None] * len(deliveries), [], None, b"")
+            return Group([None] * len(deliveries), [], 0, None)
         seq = self._appender.last_seq + 1
-        payload = b"".join((*fresh, _encoder.encode(list(fresh.values()))))
-        frame = Frame(seq, len(fresh), deliveries[-1].received_at, payload)
+        at = deliveries[-1].received_at
+        frame = outgoing(seq, len(fresh), at, _payload(fresh))
         answers: list[int | None] = []
         for is_new in new:
             answers.append(seq if is_new else None)
             seq += is_new
-        return Group(answers, list(fresh), frame, encode(frame))
+        return Group(answers, list(fresh), at, frame)
 
     def commit(self, group: Group) -> None:
         """The second third: waits for the disk, and may run in another thread. Raises OSError."""
         if group.frame is not None:
             assert self._appender is not None
-            self._appender.append(group.frame, group.data)
+            self._appender.append(group.frame)
 
     def settle(self, group: Group) -> None:
         """The last third, after a commit that did not fail: from now on the group's ids are known."""
-        if group.frame is not None:
-            for delivery_id in group.ids:
-                self._known.add(delivery_id, group.frame.at)
+        for delivery_id in group.ids:
+            self._known.add(delivery_id, group.at)
 
     def prune(self) -> None:
         """Forget ids that are older than they are kept, and let a file go that the sink has read to its end."""
@@ -185,8 +192,7 @@ class Journal:
             if frame is None:
                 break
             size += len(frame.payload)
-            deliveries = _decoder.decode(memoryview(frame.payload)[frame.deliveries * ID_BYTES :])
-            entries += [Entry(seq, item) for seq, item in enumerate(deliveries, frame.first_seq) if seq > after]
+            entries += [Entry(seq, item) for seq, item in enumerate(_unpacked(frame), frame.first_seq) if seq > after]
         self._place.sync()
         return entries
 
@@ -251,6 +257,36 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _payload(fresh: dict[bytes, Delivery]) -> list[bytes]:
+    """Ids, length of the heads, heads, bodies: so ids can be read alone, and no body is copied."""
+    heads = _encoder.encode(
+        [
+            (
+                item.source,
+                None if item.delivery_id is key else item.delivery_id,
+                *item[2:4],
+                len(item.body),
+                item.reason,
+            )
+            for key, item in fresh.items()
+        ]
+    )
+    return [b"".join(fresh), len(heads).to_bytes(4, "little"), heads, *(item.body for item in fresh.values())]
+
+
+def _unpacked(frame: Frame) -> Iterator[Delivery]:
+    payload = frame.payload
+    place = frame.deliveries * ID_BYTES
+    start = place + 4
+    end = start + int.from_bytes(payload[place:start], "little")
+    for number, head in enumerate(_decoder.decode(memoryview(payload)[start:end])):
+        source, delivery_id, received_at, headers, length, reason = head
+        if delivery_id is None:
+            delivery_id = payload[number * ID_BYTES : (number + 1) * ID_BYTES]
+        yield Delivery(source, delivery_id, received_at, headers, payload[end : end + length], reason)
+        end += length
 
 
 class _Place:

@@ -1,6 +1,7 @@
 """Limits that keep one sender, one stranger or a full disk from taking the server down."""
 
 import os
+from math import inf
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -47,7 +48,7 @@ class TokenBucket:
         if self._tokens >= 1.0:
             self._tokens -= 1.0
             return 0.0
-        return (1.0 - self._tokens) / self._rate
+        return (1.0 - self._tokens) / self._rate if self._rate else inf
 
 
 def free_bytes(folder: Path) -> int:

@@ -1,17 +1,18 @@
-"""Bounds of a connection: headers without end get 431; headers or a body that stop arriving get 408.
+"""The server's HTTP connections: uvicorn's protocol, with a short way for webhooks and bounds for slow senders.
 
-There is no timer per request. Each connection notes since when it waits for bytes that must come, and one sweep
-a second looks at all of them.
+Requests below `/webhooks/` do not become ASGI tasks: their `Exchange` hands them to the door and writes its
+answer. Headers without end get 431; headers or a body that stop arriving get 408. There is no timer per request:
+each connection notes since when it waits for bytes that must come, and a sweep looks at all of them.
 """
 
 import asyncio
 import time
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from ingestion.webhooks.door import BODY_LATE
+from ingestion.webhooks.door import PREFIX, Answer, Door, Lane, Request
 from ingestion.webhooks.limits import Limits
 
 _HEADER_BYTES = 128 * 1024
@@ -19,20 +20,108 @@ _LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\n
 _LATE = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
-class DeadlineProtocol(HttpToolsProtocol):
-    """uvicorn's protocol that knows since when it waits (`time.monotonic()`), 0 while it does not."""
+class Exchange:
+    """One request to the door and its answer; to uvicorn it looks like its own request-response cycle."""
+
+    def __init__(self, protocol: "WebhookProtocol", door: Door, request: Request, keep_alive: bool) -> None:
+        self._protocol, self._door, self._request = protocol, door, request
+        self._body = b""
+        self._more: bytearray | None = None
+        self._lane: Lane | None = None
+        self._is_whole = False
+        self._is_begun = False
+        self.keep_alive = keep_alive
+        self.disconnected = False
+        self.response_started = False
+        self.response_complete = False
+        self.message_event = self
+
+    def set(self) -> None:
+        """uvicorn's signal to a waiting task: there is none."""
+
+    def begin(self, expects_continue: bool) -> None:
+        """The headers are there, and it is this request's turn to be answered."""
+        self._is_begun = True
+        entered = self._door.enter(self._request)
+        if isinstance(entered, Answer):
+            self._reply(entered)
+            return
+        self._lane = entered
+        if expects_continue:
+            self._protocol.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._go_on()
+
+    def feed(self, piece: bytes) -> None:
+        if self.response_complete:
+            return
+        if not self._body:
+            self._body = piece
+        else:
+            if self._more is None:
+                self._more = bytearray(self._body)
+            self._more += piece
+        self._go_on()
+
+    def end(self) -> None:
+        """The whole body has been fed."""
+        self._is_whole = True
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._lane is None or self.response_complete:
+            return
+        if len(self._body if self._more is None else self._more) > self._door.body_limit:
+            self._reply(self._door.refuse(self._lane, "size", self._request))
+        elif self._is_whole:
+            body = self._body if self._more is None else bytes(self._more)
+            self._door.take(self._lane, self._request, body, self._reply)
+
+    def is_waiting_for_body(self) -> bool:
+        return self._is_begun and not self._is_whole and not self.response_complete
+
+    def late(self) -> None:
+        """The body has stopped arriving."""
+        assert self._lane is not None
+        self._reply(self._door.refuse(self._lane, "deadline", self._request))
+
+    def lost(self) -> None:
+        """The sender has gone; a delivery that is on its way to the disk is still counted by its outcome."""
+        self.disconnected = True
+        if self._lane is not None and not self._is_whole and not self.response_complete:
+            self.response_complete = True
+            self._door.count_refusal(self._lane, "disconnected", self._request)
+
+    def _reply(self, answer: Answer) -> None:
+        self.response_started = self.response_complete = True
+        self._body, self._more = b"", None
+        if not self.disconnected:
+            self._protocol.answer(answer.head, self._request.correlation, self.keep_alive and answer.status != 408)
+
+
+class WebhookProtocol(HttpToolsProtocol):
+    """`headers_since` and `body_since` are `time.monotonic()`, 0 while nothing must come."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._door: Door = self.app_state["door"]
         self.headers_since = 0.0
         self.body_since = 0.0
         self._header_bytes = 0
+        self._idle_since = 0.0
+        self._is_advancing = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.headers_since = time.monotonic()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        for cycle in (self.cycle, *(queued for queued, _ in self.pipeline)):
+            if isinstance(cycle, Exchange):
+                cycle.lost()
+
     def data_received(self, data: bytes) -> None:
+        self._idle_since = 0.0
         super().data_received(data)
         if self.headers_since:
             self._header_bytes += len(data)
@@ -46,42 +135,93 @@ class DeadlineProtocol(HttpToolsProtocol):
             self.headers_since = time.monotonic()
 
     def on_headers_complete(self) -> None:
-        self.body_since = self.headers_since if self.headers_since else time.monotonic()
-        self.headers_since = 0.0
+        self.body_since, self.headers_since = self.headers_since, 0.0
         self._header_bytes = 0
-        super().on_headers_complete()
+        if not self.url.startswith(PREFIX):
+            super().on_headers_complete()
+            return
+        keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+        request = self._door.request(self.parser.get_method(), self.url, self.headers)
+        exchange = Exchange(self, self._door, request, keep_alive)
+        before, self.cycle = self.cycle, cast(RequestResponseCycle, exchange)
+        if before is None or before.response_complete:
+            exchange.begin(self.expect_100_continue)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+
+    def on_body(self, body: bytes) -> None:
+        if isinstance(self.cycle, Exchange):
+            self.cycle.feed(body)
+        else:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         self.body_since = 0.0
-        super().on_message_complete()
+        if isinstance(self.cycle, Exchange):
+            self.cycle.end()
+        else:
+            super().on_message_complete()
 
-    def late(self, now: float, limits: Limits) -> str | None:
-        """`headers` or `body` when that has been awaited for too long."""
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if isinstance(cycle, Exchange):
+            cycle.begin(False)
+        else:
+            super()._start_asgi_task(cycle, app)
+
+    def answer(self, head: bytes, correlation: bytes, keep_alive: bool) -> None:
+        """Write a whole answer without body, and go on with what has been received meanwhile."""
+        if self.transport.is_closing():
+            return
+        standing = b"".join([b"%s: %s\r\n" % pair for pair in self.server_state.default_headers])
+        end = b"\r\n\r\n" if keep_alive else b"\r\nconnection: close\r\n\r\n"
+        self.transport.write(b"%s%sx-correlation-id: %s%s" % (head, standing, correlation, end))
+        if not keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+    def on_response_complete(self) -> None:
+        """uvicorn's, with the idle time noted instead of a timer set."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self._is_advancing:
+            return
+        self._is_advancing = True  # what is answered at once comes back here: a loop, not a recursion
+        while self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+            if not cycle.response_complete:
+                break
+        else:
+            self._idle_since = time.monotonic()
+        self._is_advancing = False
+
+    def sweep(self, now: float, limits: Limits) -> str | None:
+        """Cut the connection if it is late: `headers` or `body`; close it without a word if it is long idle."""
+        if self.transport.is_closing():
+            return None
         if self.headers_since and now - self.headers_since > limits.header_seconds:
+            self.transport.write(_LATE)
+            self._close()
             return "headers"
         if self.body_since and now - self.body_since > limits.body_seconds:
+            if isinstance(self.cycle, Exchange) and self.cycle.is_waiting_for_body():
+                self.cycle.late()
+            self._close()
             return "body"
+        if self._idle_since and now - self._idle_since > self.timeout_keep_alive:
+            self._close()
         return None
 
-    def cut(self, phase: str) -> None:
-        """Answer 408, unless the request has its answer already, and close."""
-        cycle = self.cycle
-        if phase == "headers" or not (cycle.response_started or cycle.response_complete):
-            self.transport.write(_LATE)
-        if cycle is not None and not cycle.response_complete:
-            cast(dict[str, Any], cycle.scope)[BODY_LATE] = True
-            cycle.disconnected = True
-            cycle.message_event.set()
-        self.headers_since = self.body_since = 0.0
+    def _close(self) -> None:
+        self.headers_since = self.body_since = self._idle_since = 0.0
         self.transport.close()
 
 
 def sweep(state: ServerState, limits: Limits) -> list[str]:
-    """Cut what is late now; returns the phase of each, for counting."""
+    """Look at all connections; returns the phase of each that was cut, for counting."""
     now = time.monotonic()
-    cut: list[str] = []
-    for connection in list(state.connections):
-        if isinstance(connection, DeadlineProtocol) and (phase := connection.late(now, limits)):
-            connection.cut(phase)
-            cut.append(phase)
-    return cut
+    connections = [item for item in list(state.connections) if isinstance(item, WebhookProtocol)]
+    return [phase for item in connections if (phase := item.sweep(now, limits))]

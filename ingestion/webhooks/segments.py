@@ -39,11 +39,28 @@ class Frame(NamedTuple):
         return _HEADER.size + len(self.payload)
 
 
-def encode(frame: Frame) -> bytes:
-    """The frame as it stands in a file."""
-    numbers = struct.pack("<IIQQ", len(frame.payload), frame.deliveries, frame.first_seq, frame.at)
-    checksum = crc32(frame.payload, crc32(numbers))
-    return b"".join((_MAGIC, struct.pack("<I", checksum), numbers, frame.payload))
+class Outgoing(NamedTuple):
+    """A frame to be written; `parts` are its bytes, header included, not copied together."""
+
+    first_seq: int
+    deliveries: int
+    parts: list[bytes]
+    size: int
+
+    @property
+    def last_seq(self) -> int:
+        return self.first_seq + self.deliveries - 1
+
+
+def outgoing(first_seq: int, deliveries: int, at: int, payload: list[bytes]) -> Outgoing:
+    """`payload` has at most 1,000 parts: one system call writes them."""
+    length = sum(map(len, payload))
+    numbers = struct.pack("<IIQQ", length, deliveries, first_seq, at)
+    checksum = crc32(numbers)
+    for part in payload:
+        checksum = crc32(part, checksum)
+    header = b"".join((_MAGIC, struct.pack("<I", checksum), numbers))
+    return Outgoing(first_seq, deliveries, [header, *payload], _HEADER.size + length)
 
 
 def _read(descriptor: int, offset: int) -> Frame | None:
@@ -52,6 +69,8 @@ def _read(descriptor: int, offset: int) -> Frame | None:
     if len(header) < _HEADER.size or header[:4] != _MAGIC:
         return None
     _, checksum, length, count, first_seq, at = _HEADER.unpack(header)
+    if length > os.fstat(descriptor).st_size:
+        return None
     payload = os.pread(descriptor, length, offset + _HEADER.size)
     if len(payload) != length or crc32(payload, crc32(header[8:])) != checksum:
         return None
@@ -109,11 +128,13 @@ class Segment:
             yield Frame(first_seq, count, at, b""), os.pread(self._descriptor, count * leading, offset + _HEADER.size)
             offset += _HEADER.size + length
 
-    def write(self, offset: int, data: bytes) -> None:
+    def write(self, offset: int, frame: Outgoing) -> None:
         """On disk when this returns (O_DSYNC: one system call writes and syncs); raises OSError when it may not be."""
-        written = os.pwrite(self._descriptor, data, offset)
-        while written < len(data):
-            written += os.pwrite(self._descriptor, data[written:], offset + written)
+        written = os.pwritev(self._descriptor, frame.parts, offset)
+        if written < frame.size:
+            data = b"".join(frame.parts)
+            while written < frame.size:
+                written += os.pwrite(self._descriptor, data[written:], offset + written)
 
     def sync(self) -> None:
         """What has been read from this file is on disk afterwards, whoever wrote it."""
@@ -152,21 +173,21 @@ class Appender:
         self.last_seq = 0
         self._recover()
 
-    def append(self, frame: Frame, data: bytes) -> None:
-        """Store `frame`, encoded as `data`; it is on disk when this returns.
+    def append(self, frame: Outgoing) -> None:
+        """Store `frame`; it is on disk when this returns.
 
         Raises OSError, and then nothing counts as stored. The frame's numbers go on from `last_seq`.
         """
-        if self._current is None or self._offset + len(data) > self._room:
-            self._roll(len(data))
+        if self._current is None or self._offset + frame.size > self._room:
+            self._roll(frame.size)
         assert self._current is not None
         self.last_seq = frame.last_seq
         try:
-            self._current.write(self._offset, data)
+            self._current.write(self._offset, frame)
         except OSError:
             self._abandon()
             raise
-        self._offset += len(data)
+        self._offset += frame.size
         self._is_used |= frame.deliveries > 0
         if self._offset * 2 > self._room and self._next is None and self._preparing is None:
             self._preparing = threading.Thread(target=self._prepare, name="journal-segment", daemon=True)
@@ -175,9 +196,9 @@ class Appender:
     def roll(self) -> None:
         """Begin a new file, if deliveries are in this one, so that this one can go; the numbers go on from a mark."""
         if self._is_used:
-            mark = Frame(self.last_seq + 1, 0, 0, b"")
+            mark = outgoing(self.last_seq + 1, 0, 0, [])
             self._roll(mark.size)
-            self.append(mark, encode(mark))
+            self.append(mark)
 
     def close(self) -> None:
         """Give back space that was allocated ahead."""

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import uvicorn
 
 from ingestion.errors import RetryableError
-from ingestion.webhooks.app import Application
+from ingestion.webhooks.app import pages
 from ingestion.webhooks.counters import Key
-from ingestion.webhooks.protocol import DeadlineProtocol, sweep
+from ingestion.webhooks.protocol import WebhookProtocol, sweep
 from ingestion.webhooks.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -68,8 +68,8 @@ def run_worker(worker: Worker, listener: socket.socket, address: Address) -> Non
     raise_file_limit()
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # strangers could fill the log with its warnings
     config = uvicorn.Config(
-        Application(worker),
-        http=DeadlineProtocol,
+        pages(worker),
+        http=WebhookProtocol,
         loop="uvloop",
         ws="none",
         lifespan="on",

@@ -86,7 +86,7 @@ class Stripe:
         self._tolerance = tolerance
 
     def __call__(self, headers: RawHeaders, body: bytes, target: str, now: float) -> Refusal | None:
-        pairs = [part.strip().partition(b"=") for part in headers.get(b"stripe-signature", b"").split(b",")]
+        pairs = [part.strip(b" ").partition(b"=") for part in headers.get(b"stripe-signature", b"").split(b",")]
         times = [value for name, _, value in pairs if name == b"t"]
         given = [value for name, _, value in pairs if name == b"v1" and value]
         if len(times) != 1 or not _SECONDS.fullmatch(times[0]) or not given:

@@ -5,7 +5,6 @@ switch between threads costs more than the work it would save.
 """
 
 import asyncio
-import contextlib
 import logging
 import sqlite3
 import threading
@@ -15,22 +14,20 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from ingestion.errors import RetryableError
 from ingestion.webhooks.journal import Delivery, Group, Journal
 
-_MAX_GROUP = 512
+_MAX_GROUP = 256
 _MAX_GROUP_BYTES = 4 * 1024 * 1024
 _PRUNE_SECONDS = 30.0
 log = logging.getLogger(__name__)
 
 
-class JournalUnavailableError(RetryableError):
-    """The delivery is not on disk and must not be acknowledged."""
+Stored = Callable[[bool | None], None]
 
 
 class _Waiting(NamedTuple):
     delivery: Delivery
-    answer: "asyncio.Future[bool]"
+    stored: Stored
 
 
 class GroupWriter:
@@ -51,14 +48,12 @@ class GroupWriter:
         self._thread.start()
         self._prune_timer = self._loop.call_later(_PRUNE_SECONDS, self._prune_when_idle)
 
-    def submit(self, delivery: Delivery) -> "asyncio.Future[bool]":
-        """True: stored now. False: repeated, stored before. Raises JournalUnavailableError when it is not on disk."""
-        answer = self._loop.create_future()
+    def submit(self, delivery: Delivery, stored: Stored) -> None:
+        """Calls `stored` once: True for stored now, False for a repeat of what is stored, None for not on disk."""
         if not self._waiting and not self._is_busy:
             self._loop.call_soon(self._start)  # after the other requests of this turn have joined
-        self._waiting.append(_Waiting(delivery, answer))
+        self._waiting.append(_Waiting(delivery, stored))
         self.waiting_bytes += len(delivery.body)
-        return answer
 
     async def stop(self) -> None:
         """Bring to disk what waits, then end the thread and close the journal."""
@@ -116,8 +111,7 @@ class GroupWriter:
             return
         log.error("journal_write_failed", extra={"deliveries": len(waiting), "error": str(failure)})
         for item in waiting:
-            if not item.answer.done():
-                item.answer.set_exception(JournalUnavailableError(str(failure)))
+            item.stored(None)
         self._start()
 
     def _prune_when_idle(self) -> None:
@@ -133,5 +127,4 @@ class GroupWriter:
 
 def _answer(waiting: list[_Waiting], group: Group) -> None:
     for item, seq in zip(waiting, group.answers, strict=True):
-        with contextlib.suppress(asyncio.InvalidStateError):  # the connection may have gone meanwhile
-            item.answer.set_result(seq is not None)
+        item.stored(seq is not None)

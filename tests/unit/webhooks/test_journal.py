@@ -1,11 +1,17 @@
 """The journal on disk: stored once, numbered without gaps, readable while it is written."""
 
+import tempfile
 import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from ingestion.webhooks.journal import Delivery, Journal
+from ingestion.errors import RetryableError
+from ingestion.webhooks.journal import Delivery, Entry, Journal
 
 
 def delivery(number: int, body: bytes = b"{}") -> Delivery:
@@ -86,3 +92,112 @@ def test_bodies_of_any_size_come_back_byte_by_byte(tmp_path: Path, size: int) ->
         journal.append([delivery(1, body)])
 
         assert journal.read(0, 10, 1)[0].delivery.body == body
+
+
+def test_files_that_have_been_read_go_and_their_ids_stay(tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "j.db", segment_bytes=4_096) as journal:
+        for number in range(1, 101):
+            journal.append([delivery(number, b"x" * 500)])
+        journal.delete_through(100)
+        assert len(list(journal.folder.glob("*.log"))) <= 2
+
+    with Journal.open(tmp_path / "j.db") as journal:
+        assert journal.append([delivery(number) for number in range(1, 102)]) == [None] * 100 + [101]
+
+
+def test_an_idle_journal_keeps_no_delivery_that_has_been_read(tmp_path: Path) -> None:
+    now = time.time_ns() // 1_000
+    with Journal.open(tmp_path / "j.db") as journal:
+        journal.append([Delivery("shopify", b"1" * 16, now, b"{}", b"a person's name", None)])
+        journal.prune()
+        assert any(b"a person's name" in path.read_bytes() for path in journal.folder.glob("*.log"))
+        journal.delete_through(1)
+        journal.prune()
+        assert not any(b"a person's name" in path.read_bytes() for path in journal.folder.glob("*.log"))
+
+    with Journal.open(tmp_path / "j.db") as journal:
+        assert journal.append([Delivery("shopify", b"1" * 16, now, b"{}", b"", None), delivery(2)]) == [None, 2]
+
+
+def test_ids_are_forgotten_after_their_time(tmp_path: Path) -> None:
+    hour = 3_600_000_000
+    now = time.time_ns() // 1_000
+    old = Delivery("shopify", b"o" * 16, now - 50 * hour, b"{}", b"", None)
+    young = Delivery("shopify", b"y" * 16, now - 2 * hour, b"{}", b"", None)
+    with Journal.open(tmp_path / "j.db", keep_ids_hours=24) as journal:
+        journal.append([old])
+        journal.append([young])
+        journal.delete_through(2)
+        journal.prune()
+        journal.prune()
+
+        assert journal.append([old, young]) == [3, None]
+
+
+def test_only_one_process_or_object_appends_to_a_journal(tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "j.db") as one, Journal.open(tmp_path / "j.db") as other:
+        one.append([delivery(1)])
+
+        with pytest.raises(RetryableError, match="another server"):
+            other.append([delivery(2)])
+        assert [entry.seq for entry in other.read(0, 10, 1 << 20)] == [1]
+
+    with Journal.open(tmp_path / "j.db") as free:
+        assert free.append([delivery(2)]) == [2]
+
+
+def test_a_journal_whose_database_was_deleted_gives_everything_again_under_the_same_id(tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "j.db") as journal:
+        journal.append([delivery(1), delivery(2)])
+        journal_id = journal.id
+    for path in tmp_path.glob("j.db*"):
+        path.unlink()
+
+    with Journal.open(tmp_path / "j.db") as journal:
+        assert journal.id == journal_id
+        assert [entry.seq for entry in journal.read(0, 10, 1 << 20)] == [1, 2]
+        assert journal.append([delivery(2), delivery(3)]) == [None, 3]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("append"), st.lists(st.integers(0, 60), min_size=1, max_size=8)),
+            st.tuples(st.just("read"), st.integers(1, 12)),
+            st.tuples(st.just("delete"), st.integers(0, 3)),
+            st.tuples(st.just("reopen"), st.just(0)),
+            st.tuples(st.just("prune"), st.just(0)),
+        ),
+        max_size=40,
+    )
+)
+def test_whatever_happens_in_whatever_order_each_id_is_read_once_and_in_order(steps: list[tuple[str, Any]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "j.db"
+        writer, reader = (Journal.open(path, segment_bytes=600) for _ in range(2))
+        expected: dict[int, int] = {}
+        read: list[Entry] = []
+        now = time.time_ns() // 1_000
+        for step, argument in [*steps, ("read", 1_000)]:
+            if step == "append":
+                items = [Delivery("s", number.to_bytes(16, "big"), now, b"{}", b"b" * 50, None) for number in argument]
+                for number, seq in zip(argument, writer.append(items), strict=True):
+                    assert (seq is None) == (number in expected)
+                    expected.setdefault(number, seq or 0)
+            elif step == "read":
+                read += reader.read(read[-1].seq if read else 0, argument, 1 << 20)
+            elif step == "delete" and read:
+                reader.delete_through(read[max(0, len(read) - 1 - argument)].seq)
+            elif step == "reopen":
+                writer.close()
+                reader.close()
+                writer, reader = (Journal.open(path, segment_bytes=600) for _ in range(2))
+            elif step == "prune":
+                writer.prune()
+        writer.close()
+        reader.close()
+
+    assert [(entry.seq, int.from_bytes(entry.delivery.delivery_id, "big")) for entry in read] == sorted(
+        (seq, number) for number, seq in expected.items()
+    )

@@ -1,0 +1,139 @@
+"""Segment files after every kind of accident: torn tails, broken bytes, failed writes, full disks."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from ingestion.webhooks.segments import Appender, Frame, Outgoing, Segment, outgoing, segment_paths
+
+
+def append(appender: Appender, text: bytes, deliveries: int = 1) -> Outgoing:
+    new = outgoing(appender.last_seq + 1, deliveries, 1_000, [text[:1], text[1:]])
+    appender.append(new)
+    return new
+
+
+def stored(folder: Path) -> list[bytes]:
+    found = []
+    for path in segment_paths(folder):
+        segment = Segment(path)
+        found += [item.payload for _, item in segment.frames() if item.deliveries]
+        segment.close()
+    return found
+
+
+def test_frames_come_back_in_order_over_many_files(tmp_path: Path) -> None:
+    appender = Appender(tmp_path, segment_bytes=300)
+    texts = [b"%d" % number * 40 for number in range(50)]
+
+    for text in texts:
+        append(appender, text)
+
+    assert stored(tmp_path) == texts
+    assert len(segment_paths(tmp_path)) > 10
+    appender.close()
+    assert stored(tmp_path) == texts
+
+
+def test_a_file_is_allocated_before_it_is_written_and_given_back_at_the_end(tmp_path: Path) -> None:
+    appender = Appender(tmp_path, segment_bytes=1 << 20)
+    append(appender, b"x" * 100)
+    (path,) = segment_paths(tmp_path)
+
+    assert path.stat().st_blocks * 512 >= 1 << 20
+    appender.close()
+    assert path.stat().st_size < 200
+
+
+def test_a_frame_larger_than_a_file_gets_a_file_of_its_size(tmp_path: Path) -> None:
+    appender = Appender(tmp_path, segment_bytes=300)
+
+    append(appender, b"a" * 10_000)
+    append(appender, b"b" * 250)
+    append(appender, b"c" * 20_000)
+
+    assert [len(text) for text in stored(tmp_path)] == [10_000, 250, 20_000]
+
+
+@pytest.mark.parametrize("lost", [1, 20, 35, 70])
+def test_a_torn_last_frame_is_overwritten_by_the_next_one(tmp_path: Path, lost: int) -> None:
+    appender = Appender(tmp_path)
+    append(appender, b"whole")
+    torn = outgoing(2, 1, 1_000, [b"t" * 50])
+    (path,) = segment_paths(tmp_path)
+    with path.open("r+b") as file:
+        file.seek(Frame(1, 1, 0, b"whole").size)
+        file.write(b"".join(torn.parts)[:-lost])
+
+    again = Appender(tmp_path)
+    new = append(again, b"next")
+
+    assert new.first_seq == 2
+    assert stored(tmp_path) == [b"whole", b"next"]
+
+
+def test_a_frame_with_any_broken_byte_is_not_read(tmp_path: Path) -> None:
+    data = b"".join(outgoing(1, 1, 7, [b"pay", b"load"]).parts)
+    path = tmp_path / "000000000001.log"
+    for place in range(len(data)):
+        broken = bytearray(data)
+        broken[place] ^= 0x80
+        path.write_bytes(bytes(broken))
+        segment = Segment(path)
+        assert segment.frame_at(0) is None
+        segment.close()
+
+
+def test_numbers_go_on_after_a_restart_and_after_all_has_been_removed(tmp_path: Path) -> None:
+    appender = Appender(tmp_path)
+    append(appender, b"a", deliveries=3)
+    appender.roll()
+    old, new = segment_paths(tmp_path)
+    old.unlink()
+
+    again = Appender(tmp_path)
+
+    assert segment_paths(tmp_path) == [new]
+    assert append(again, b"b").first_seq == 4
+
+
+def test_after_a_failed_write_neither_the_place_nor_the_numbers_are_used_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    appender = Appender(tmp_path)
+    append(appender, b"before")
+
+    def failing(descriptor: int, parts: list[bytes], offset: int) -> int:
+        real(descriptor, parts, offset)  # it may be on disk all the same
+        raise OSError(errno.EIO, "the disk lied")
+
+    real = os.pwritev
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "pwritev", failing)
+        with pytest.raises(OSError, match="lied"):
+            append(appender, b"uncertain")
+    after = append(appender, b"after")
+
+    assert after.first_seq == 3
+    assert stored(tmp_path) == [b"before", b"uncertain", b"after"]
+    assert append(Appender(tmp_path), b"later").first_seq == 4
+
+
+def test_a_full_disk_is_met_before_a_frame_is_begun_and_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    appender = Appender(tmp_path, segment_bytes=300)
+    append(appender, b"a" * 200)
+
+    def full(descriptor: int, offset: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as small:
+        small.setattr(os, "posix_fallocate", full)
+        for _ in range(3):
+            with pytest.raises(OSError, match="No space"):
+                append(appender, b"b" * 5_000)
+    append(appender, b"c" * 200)
+
+    assert stored(tmp_path) == [b"a" * 200, b"c" * 200]
+    assert appender.last_seq == 2

@@ -44,17 +44,30 @@ The one way tables above raw are written on Spark: compute what differs from the
 
 {% macro merge_changes(target, existing) %}
     {% set candidates = this.identifier ~ '__candidates' %}
-    {% set changes = this.identifier ~ '__changes' %}
+    {% set in_groups = config.get('meta', {}).get('recompute') %}
     {% do run_query('drop view if exists ' ~ candidates) %}
     {% call statement('candidates') %}
         {#- Groups are compared both ways, which reads the candidates three times. -#}
-        {{ 'cache table' if config.get('meta', {}).get('recompute') else 'create temporary view' }} {{ candidates }} as
+        {{ 'cache table' if in_groups else 'create temporary view' }} {{ candidates }} as
         {{ sql }}
     {% endcall %}
     {% if config.get('contract').enforced %}
         {% do get_assert_columns_equivalent(sql) %}
     {% endif %}
     {% set columns = adopt_new_columns(candidates, existing) %}
+    {% set row_count = 0 %}
+    {% if not in_groups or run_query('select 1 from ' ~ candidates ~ ' limit 1').rows | length %}
+        {% set row_count = merge_candidates(candidates, target, columns) %}
+    {% endif %}
+    {% do run_query('drop view if exists ' ~ candidates) %}
+    {% call noop_statement('main', 'MERGE ' ~ row_count, 'MERGE', row_count) %}
+        {{ sql }}
+    {% endcall %}
+{% endmacro %}
+
+{#- Merges what differs and returns how many rows that was. -#}
+{% macro merge_candidates(candidates, target, columns) %}
+    {% set changes = this.identifier ~ '__changes' %}
     {% do run_query('drop view if exists ' ~ changes) %}
     {% call statement('changes') %}
         cache table {{ changes }} as
@@ -67,10 +80,7 @@ The one way tables above raw are written on Spark: compute what differs from the
         {% endcall %}
     {% endif %}
     {% do run_query('drop view if exists ' ~ changes) %}
-    {% do run_query('drop view if exists ' ~ candidates) %}
-    {% call noop_statement('main', 'MERGE ' ~ row_count, 'MERGE', row_count) %}
-        {{ sql }}
-    {% endcall %}
+    {% do return(row_count) %}
 {% endmacro %}
 
 {#-

@@ -15,26 +15,25 @@ Adds to the raw columns:
 {% macro latest_changes(
     relation, keys, valid=none, deletes_are_states=false, deleted_at='_received_at'
 ) -%}
-    {%- set is_bare = "_op = 'd'" if not deletes_are_states else 'false' -%}
+    {%- set bare_delete = "_op = 'd'" if not deletes_are_states else 'false' -%}
     {%- set delete_position = "case when _op = 'd' then _position end" -%}
     {%- set delete_time = "case when _op = 'd' then " ~ deleted_at ~ " end" -%}
-    select
-        *,
-        case when {{ is_bare }} then '' else _position end as _change_position
+    select *
     from (
         select
             *,
             row_number() over (
-                partition by {{ keys }}
-                order by
-                    case when {{ is_bare }} then 1 else 0 end, _position desc, _received_at, _event_id
+                partition by {{ keys }} order by _change_position desc, _received_at, _event_id
             ) as _rank,
             max({{ delete_position }}) over (partition by {{ keys }}) as _deleted_position,
             first_value({{ delete_time }}) over (
                 partition by {{ keys }} order by {{ delete_position }} desc nulls last, {{ delete_time }}
             ) as _deleted_at
         from (
-            select * from {{ relation }} {{ since_watermark(relation) }}
+            select
+                *,
+                case when {{ bare_delete }} then '' else _position end as _change_position
+            from {{ relation }} {{ since_watermark(relation) }}
         ) as events
         {%- if valid %}
         where _op = 'd' or ({{ valid }})

@@ -17,36 +17,48 @@ any more.
     {% do return(states[name]) %}
 {% endmacro %}
 
+{#- Plain reads without joins or aggregates: each of those would be jobs of its own, for a handful of rows. -#}
 {% macro read_parent_state(relation) %}
     {% set state = {'pin': none, 'pinned_at': none, 'last_pin': none, 'last_pinned_at': none} %}
     {% if execute and model.resource_type == 'model' and relation.schema %}
-        {% set row = run_query(parent_state_query(relation)).rows[0] %}
-        {% do state.update({'pin': marked_value(row[0]), 'pinned_at': marked_value(row[1])}) %}
-        {% if is_incremental() and not rebuild_asked() and row[3] is not none %}
-            {% do state.update({'last_pin': marked_value(row[2]), 'last_pinned_at': marked_value(row[3])}) %}
+        {% if is_incremental() and not rebuild_asked() %}
+            {% do state.update({'last_pinned_at': model_watermarks().get(relation_name(relation))}) %}
         {% endif %}
+        {% for id, made_current_at in run_query(snapshots_query(relation)).rows %}
+            {% set moment = marked_value(made_current_at) %}
+            {% if moment >= (state.pinned_at or '') %}
+                {% do state.update({'pin': marked_value(id), 'pinned_at': moment}) %}
+                {% if moment <= (state.last_pinned_at or '') %}
+                    {% do state.update({'last_pin': marked_value(id)}) %}
+                {% endif %}
+            {% endif %}
+        {% endfor %}
     {% endif %}
     {% do return(state) %}
 {% endmacro %}
 
 {#- Values carry an @ in front, so that dbt hands them over as text and never as its own guess at a type. -#}
-{% macro parent_state_query(relation) -%}
+{% macro snapshots_query(relation) -%}
     select
-        concat('@', cast(max_by(snapshots.snapshot_id, snapshots.made_current_at) as {{ dbt.type_string() }})),
-        concat('@', {{ utc_text_of('max(snapshots.made_current_at)') }}),
-        concat('@', cast(
-            max_by(snapshots.snapshot_id, snapshots.made_current_at)
-                filter (where snapshots.made_current_at <= watermarks.last_sync_timestamp)
-            as {{ dbt.type_string() }}
-        )),
-        concat('@', {{ utc_text_of('max(watermarks.last_sync_timestamp)') }})
-    from {{ history_of(relation) }} as snapshots
-    cross join (
-        select max(last_sync_timestamp) as last_sync_timestamp
-        from {{ watermarks_table() }}
-        where pipeline_name = '{{ this.identifier }}' and source_table = '{{ relation_name(relation) }}'
-    ) as watermarks
+        concat('@', cast(snapshot_id as {{ dbt.type_string() }})),
+        concat('@', {{ utc_text_of('made_current_at') }})
+    from {{ history_of(relation) }}
 {%- endmacro %}
+
+{#- model_watermarks(): up to where this model has read its parents, by their names; found once. -#}
+{% macro model_watermarks() %}
+    {% if '_watermarks' not in model %}
+        {% set found = {} %}
+        {% for parent, moment in run_query(
+            "select source_table, concat('@', " ~ utc_text_of('last_sync_timestamp') ~ ") from " ~ watermarks_table()
+            ~ " where pipeline_name = '" ~ this.identifier ~ "'"
+        ).rows %}
+            {% do found.update({parent: marked_value(moment)}) %}
+        {% endfor %}
+        {% do model.update({'_watermarks': found}) %}
+    {% endif %}
+    {% do return(model['_watermarks']) %}
+{% endmacro %}
 
 {% macro marked_value(text) %}
     {% do return(none if text is none else text[1:]) %}

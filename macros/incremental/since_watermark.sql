@@ -3,12 +3,15 @@ since_watermark([relation, column]): what stands behind a table's name to read o
 
 Without arguments it is the model's one parent and `_loaded_at`. In a first or full build it only pins the snapshot.
 Rows of raw tables are read again for `lookback_seconds`: a commit may become visible that long after its `_loaded_at`.
+A parent without a new snapshot is not read at all.
 -#}
 {% macro since_watermark(relation=none, column='_loaded_at') -%}
     {%- set parent = relation or only_parent() -%}
     {%- set state = parent_state(parent) -%}
     {{ pin_clause(state) }}
-    {%- if state.last_pinned_at is not none %}
+    {%- if state.last_pin is not none and state.last_pin == state.pin %}
+    where false
+    {%- elif state.last_pinned_at is not none %}
         {%- set seconds = var('lookback_seconds') if column == '_loaded_at' else 0 -%}
         {%- set read = modules.datetime.datetime.strptime(state.last_pinned_at, '%Y-%m-%d %H:%M:%S.%f') %}
     where {{ column }} > {{ utc_literal(read - modules.datetime.timedelta(seconds=seconds)) }}

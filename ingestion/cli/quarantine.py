@@ -25,8 +25,8 @@ def command() -> None:
 @command.command("list", help="Quarantined events with their latest state, newest first.")
 @click.option("--source", help="Only this source's.")
 @click.option("--reason", help="Only this reason; `bad_value` also means `bad_value:total_price`.")
-@click.option("--state", type=click.Choice(["open", "replayed"]))
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
+@click.option("--state", type=click.Choice(["open", "replayed"]), help="Only events in this state.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="Print at most so many.")
 @json_option
 def list_events(source: str | None, reason: str | None, state: str | None, limit: int, as_json: bool) -> None:
     from ingestion.lake.replay import Selection, quarantined

@@ -29,7 +29,9 @@ def command() -> None:
 
 @command.command(help="Commit what the journals hold to raw tables; each event exactly once.")
 @click.option("--once", is_flag=True, help="Stop when everything that waits is committed.")
-@click.option("--flush-seconds", type=click.FloatRange(0.05, 3600), default=1.0, show_default=True)
+@click.option(
+    "--flush-seconds", type=click.FloatRange(0.05, 3600), default=1.0, show_default=True, help="Time between flushes."
+)
 @click.option("--flush-events", type=click.IntRange(1), default=20_000, show_default=True, help="Most events a commit.")
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics on 127.0.0.1.")
 @json_option

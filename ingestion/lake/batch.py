@@ -72,31 +72,16 @@ class Batch:
 
     def take(self, journal: HeldJournal, entries: Sequence[Entry]) -> None:
         """Split `entries`, the next ones of `journal`, at least one, and move its position behind them."""
-        marks = self._marked.get(journal.id)
-        if marks is None:
-            marks = self._marked[journal.id] = {table: self._mark(table, journal.id) for table in self._schemas}
-        known = max(marks.values(), default=0)
-        rows: dict[str, list[Row]] = {}
-        for seq, delivery in entries:
-            results = self._split(delivery)
-            self.counts.elements += len(results)
-            self.bytes += len(delivery.body) + len(delivery.headers)
-            if not results:
-                self.counts.empty += 1
-            for place, result in enumerate(results):
-                table = f"raw.{result.table}" if isinstance(result, RawRow) else QUARANTINE
-                if seq <= known and seq <= marks[table]:
-                    self.counts.skipped += 1
-                elif isinstance(result, RawRow):
-                    rows.setdefault(table, []).append(result.values)
-                    self.counts.rows += 1
-                else:
-                    row = quarantine_row(quarantine_id(journal.id, seq, place), result)
-                    rows.setdefault(table, []).append(row)
-                    self.counts.rejected += 1
-        for table, values in rows.items():
-            self.rows.setdefault(table, []).append(arrow_rows(values, self._schemas[table]))
-        self.counts.entries += len(entries)
+        try:
+            counts, rows = self._split_all(journal.id, entries, checked=False)
+            parts = {table: arrow_rows(values, self._schemas[table]) for table, values in rows.items()}
+        except (pa.ArrowException, ValueError, TypeError, OverflowError):  # some row: find and reject it
+            counts, rows = self._split_all(journal.id, entries, checked=True)
+            parts = {table: arrow_rows(values, self._schemas[table]) for table, values in rows.items()}
+        for table, part in parts.items():
+            self.rows.setdefault(table, []).append(part)
+        self.counts.add(counts)
+        self.bytes += sum(len(entry.delivery.body) + len(entry.delivery.headers) for entry in entries)
         self.read[journal] = journal.position = entries[-1].seq
 
     def finish(self) -> None:
@@ -104,12 +89,44 @@ class Batch:
         self.counts.tables = {table: sum(part.num_rows for part in parts) for table, parts in self.rows.items()}
         self.counts.check()
 
-    def _split(self, delivery: Delivery) -> list[RawRow | Rejected]:
+    def _split_all(
+        self, journal_id: str, entries: Sequence[Entry], *, checked: bool
+    ) -> tuple[Counts, dict[str, list[Row]]]:
+        marks = self._marked.get(journal_id)
+        if marks is None:
+            marks = self._marked[journal_id] = {table: self._mark(table, journal_id) for table in self._schemas}
+        known = max(marks.values(), default=0)
+        counts = Counts(entries=len(entries))
+        rows: dict[str, list[Row]] = {}
+        for seq, delivery in entries:
+            results = self._split(delivery, checked)
+            counts.elements += len(results)
+            if not results:
+                counts.empty += 1
+            for place, result in enumerate(results):
+                table = f"raw.{result.table}" if isinstance(result, RawRow) else QUARANTINE
+                if seq <= known and seq <= marks[table]:
+                    counts.skipped += 1
+                elif isinstance(result, RawRow):
+                    rows.setdefault(table, []).append(result.values)
+                    counts.rows += 1
+                else:
+                    row = quarantine_row(quarantine_id(journal_id, seq, place), result)
+                    rows.setdefault(table, []).append(row)
+                    counts.rejected += 1
+        return counts, rows
+
+    def _split(self, delivery: Delivery, checked: bool) -> list[RawRow | Rejected]:
+        """What the source's file makes of a delivery; `checked` rows also fit their table's columns."""
         reader = self._readers.get(delivery.source)
         if reader is None:
             return [_rejected(delivery, "unknown_source", f"no config/webhooks/{delivery.source}.yaml")]
         try:
-            return reader.split(delivery)
+            results = reader.split(delivery)
+            for result in results if checked else ():
+                if isinstance(result, RawRow):
+                    arrow_rows([result.values], self._schemas[f"raw.{result.table}"])
+            return results
         except Exception as error:  # one body must not stop all others: it is kept, named and counted
             log.exception("split_failed", extra={"source": delivery.source})
             return [_rejected(delivery, "split_failed", f"{type(error).__name__}: {error}"[:500])]

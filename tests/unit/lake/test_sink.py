@@ -2,17 +2,21 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import yaml
 from pyiceberg.catalog import Catalog
 
 from ingestion.errors import ContractError, UsageError
 from ingestion.lake.append import MARK_PREFIX
-from ingestion.lake.batch import Counts
+from ingestion.lake.batch import Batch, Counts
+from ingestion.lake.journals import HeldJournals
 from ingestion.lake.quarantine import QUARANTINE
-from ingestion.lake.sink import Limits, Sink, drain
+from ingestion.lake.sink import Limits, Sink, drain, ensure_tables
 from ingestion.settings import PROJECT_ROOT, Settings
+from ingestion.webhooks.events import RawRow, Reader, Rejected
 from ingestion.webhooks.journal import Delivery, Journal
+from ingestion.webhooks.sources import load_sources
 from tests.unit.lake.deliveries import broken, column, contacts, journalled, order, sample
 
 
@@ -213,6 +217,36 @@ def test_a_source_that_became_unreadable_is_used_as_it_was(settings: Settings, t
     assert done.counts.rows == 1
     with pytest.raises(UsageError):
         Sink(ours)
+
+
+class Slipping(Reader):
+    """A reader with a fault of its own: one order raises, another gives a row that no table can hold."""
+
+    def split(self, delivery: Delivery) -> list[RawRow | Rejected]:
+        found = super().split(delivery)
+        if b'"id": 13' in delivery.body:
+            raise ZeroDivisionError
+        if b'"id": 14' in delivery.body and isinstance(found[0], RawRow):
+            return [found[0]._replace(values=(object(), *found[0].values[1:]))]
+        return found
+
+
+def test_an_event_that_the_code_itself_cannot_handle_is_kept_and_stops_no_other(
+    settings: Settings, catalog: Catalog
+) -> None:
+    sources = load_sources(settings.config_dir)
+    schemas = ensure_tables(catalog, sources)
+    journalled(settings, [order(number) for number in range(12, 17)])
+    held = HeldJournals(settings.journal_dir)
+    (journal,) = held.refresh()
+    batch = Batch({"shopify": Slipping(sources["shopify"])}, schemas, lambda table, journal_id: 0)
+
+    batch.take(journal, journal.read(100, 1 << 20))
+    batch.finish()
+
+    held.close()
+    assert batch.counts.tables == {"raw.shopify_orders": 3, QUARANTINE: 2}
+    assert set(pa.concat_tables(batch.rows[QUARANTINE])["reason"].to_pylist()) == {"split_failed"}
 
 
 def test_a_lost_element_is_an_error() -> None:

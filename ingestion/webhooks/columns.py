@@ -17,8 +17,8 @@ from msgspec import Meta
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LAST_MICROSECOND = (datetime.max.replace(tzinfo=UTC) - EPOCH) // _MICROSECOND
-_MONEY = r"^-?[0-9]{1,16}(\.[0-9]{1,40})?$"
-_MONEY_TEXT = re.compile(_MONEY + r"(?<!\n)")
+_MONEY = r"^-?[0-9]{1,16}(\.[0-9]{1,40})?\Z"
+_MONEY_TEXT = re.compile(_MONEY)
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,19}(?!\n)")
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 
@@ -48,18 +48,13 @@ def scalar(raw: bytes) -> str | None:
     return raw.decode()
 
 
-def microseconds(moment: datetime) -> int:
-    """Microseconds since 1970, exactly."""
-    return (moment - EPOCH) // _MICROSECOND
-
-
 def iso_time(text: str) -> int:
     """ISO 8601 with an offset or Z; a time without one could be any zone's and is refused."""
     try:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             raise BadValueError("a time without offset")
-        return microseconds(moment)
+        return (moment - EPOCH) // _MICROSECOND
     except (ValueError, OverflowError) as error:
         raise BadValueError("not an ISO 8601 time with offset") from error
 
@@ -143,7 +138,6 @@ _Long = Annotated[int, Meta(ge=_LOWEST, le=_HIGHEST)]
 _Epoch = Annotated[int, Meta(ge=0, le=253_402_300_799)]
 _EpochMilli = Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
 _Money = Annotated[str, Meta(pattern=_MONEY, max_length=58)]
-_Moment = Annotated[datetime, Meta(tz=True)]
 
 TYPES: dict[str, ColumnType] = {
     "string": ColumnType(pa.string(), str | None, None, scalar),
@@ -153,7 +147,7 @@ TYPES: dict[str, ColumnType] = {
     "money": ColumnType(pa.string(), _Money | None, None, _money),
     "long": ColumnType(pa.int64(), _Long | None, None, _long),
     "boolean": ColumnType(pa.bool_(), bool | None, None, _boolean),
-    "timestamp": ColumnType(_TIME, _Moment | None, microseconds, _iso),
+    "timestamp": ColumnType(_TIME, str | None, iso_time, _iso),
     "timestamp_seconds": ColumnType(_TIME, _Epoch | None, lambda value: value * 1_000_000, _seconds),
     "timestamp_milliseconds": ColumnType(_TIME, _EpochMilli | None, lambda value: value * 1_000, _milliseconds),
 }

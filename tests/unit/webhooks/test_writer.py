@@ -1,0 +1,116 @@
+"""Group commit: what waits goes together, and what is not on disk is never called stored."""
+
+import asyncio
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from ingestion.webhooks.journal import Delivery, Journal
+from ingestion.webhooks.writer import GroupWriter
+
+
+def delivery(number: int, size: int = 10) -> Delivery:
+    return Delivery("shopify", number.to_bytes(16, "big"), 1_000_000, b"{}", b"x" * size, None)
+
+
+class Answers:
+    """What `stored` was called with, by number."""
+
+    def __init__(self, writer: GroupWriter) -> None:
+        self._writer = writer
+        self.given: dict[int, bool | None] = {}
+        self._expected = 0
+
+    def submit(self, name: int, item: Delivery) -> None:
+        self._expected += 1
+        self._writer.submit(item, lambda is_new: self._note(name, is_new))
+
+    def _note(self, name: int, is_new: bool | None) -> None:
+        assert name not in self.given, "answered twice"
+        self.given[name] = is_new
+
+    async def all(self) -> dict[int, bool | None]:
+        async with asyncio.timeout(30):
+            while len(self.given) < self._expected:
+                await asyncio.sleep(0.001)
+        return self.given
+
+
+def test_what_is_submitted_together_is_stored_together(tmp_path: Path) -> None:
+    async def scenario() -> tuple[dict[int, bool | None], int]:
+        commits: list[float] = []
+        writer = GroupWriter(Journal.open(tmp_path / "j.db"), commits.append)
+        answers = Answers(writer)
+        for number in range(100):
+            answers.submit(number, delivery(number))
+        given = await answers.all()
+        await writer.stop()
+        return given, len(commits)
+
+    given, commits = asyncio.run(scenario())
+
+    assert set(given.values()) == {True}
+    assert commits == 1
+    with Journal.open(tmp_path / "j.db") as journal:
+        assert journal.depth() == 100
+
+
+def test_a_repeat_waits_for_the_first_one_and_is_then_called_a_repeat(tmp_path: Path) -> None:
+    async def scenario() -> dict[int, bool | None]:
+        writer = GroupWriter(Journal.open(tmp_path / "j.db"))
+        answers = Answers(writer)
+        answers.submit(0, delivery(7))
+        answers.submit(1, delivery(7))
+        await asyncio.sleep(0)  # the first group is on its way to the disk
+        answers.submit(2, delivery(7))
+        given = await answers.all()
+        answers.submit(3, delivery(7))
+        await answers.all()
+        await writer.stop()
+        return given
+
+    assert asyncio.run(scenario()) == {0: True, 1: False, 2: False, 3: False}
+
+
+def test_what_waits_when_it_is_stopped_is_stored_first(tmp_path: Path) -> None:
+    async def scenario() -> dict[int, bool | None]:
+        writer = GroupWriter(Journal.open(tmp_path / "j.db"))
+        answers = Answers(writer)
+        for number in range(1_000):
+            answers.submit(number, delivery(number, size=20_000))
+        await writer.stop()
+        return answers.given
+
+    assert set(asyncio.run(scenario()).values()) == {True}
+    with Journal.open(tmp_path / "j.db") as journal:
+        assert journal.depth() == 1_000
+
+
+def test_a_failing_disk_refuses_the_whole_group_and_a_retry_is_stored_as_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(descriptor: int, parts: list[bytes], offset: int) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    async def scenario() -> tuple[dict[int, bool | None], dict[int, bool | None]]:
+        writer = GroupWriter(Journal.open(tmp_path / "j.db"))
+        first, second = Answers(writer), Answers(writer)
+        with monkeypatch.context() as broken:
+            broken.setattr(os, "pwritev", failing)
+            for number in range(5):
+                first.submit(number, delivery(number))
+            refused = await first.all()
+        for number in range(5):
+            second.submit(number, delivery(number))
+        stored = await second.all()
+        await writer.stop()
+        return refused, stored
+
+    refused, stored = asyncio.run(scenario())
+
+    assert set(refused.values()) == {None}
+    assert set(stored.values()) == {True}
+    with Journal.open(tmp_path / "j.db") as journal:
+        assert len(journal.read(0, 100, 1 << 20)) == 5

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -34,11 +35,17 @@ class NodeResult:
 
 
 class Dbt:
-    """The project of this checkout, built into the lake of `settings`; parsed once, at the first use."""
+    """The project in `project_dir`, built into the lake of `settings`; parsed once, at the first use."""
 
-    def __init__(self, settings: Settings, on_event: Callable[[EventMsg], None] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        on_event: Callable[[EventMsg], None] | None = None,
+        project_dir: Path = PROJECT_ROOT,
+    ) -> None:
         self._settings = settings
         self._on_event = on_event
+        self._project_dir = project_dir
         self._manifest: Manifest | None = None
 
     @property
@@ -54,7 +61,7 @@ class Dbt:
     @property
     def variables(self) -> dict[str, Any]:
         """The project's own variables, as dbt_project.yml sets them."""
-        project = yaml.safe_load((PROJECT_ROOT / "dbt_project.yml").read_text(encoding="utf-8"))
+        project = yaml.safe_load((self._project_dir / "dbt_project.yml").read_text(encoding="utf-8"))
         return dict(project.get("vars") or {})
 
     def build(self, select: Sequence[str], exclude: Sequence[str], rebuild: Sequence[str]) -> list[NodeResult]:
@@ -74,7 +81,7 @@ class Dbt:
     def _invoke(self, words: list[str], manifest: Manifest | None = None) -> dbtRunnerResult:
         export_environment(self._settings)
         state = self._settings.home_dir / "dbt"
-        options = ["--quiet", "--project-dir", str(PROJECT_ROOT)]
+        options = ["--quiet", "--project-dir", str(self._project_dir)]
         options += ["--target-path", str(state / "target"), "--log-path", str(state / "logs")]
         callbacks = [self._on_event] if self._on_event else []
         return dbtRunner(manifest=manifest, callbacks=callbacks).invoke([*words, *options])

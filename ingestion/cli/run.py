@@ -50,7 +50,7 @@ def command(once: bool, watch: float | None, everything: bool, as_json: bool) ->
             log.warning("round put off", extra={"error": str(error)})
         else:
             progress.stop()
-            _print_report(landed.rows, report, as_json=as_json, quiet=watch is not None and not report.results)
+            _print_report(landed.tables, report, as_json=as_json, quiet=watch is not None and not report.results)
             if not watch:
                 _raise_failures(report)
                 return

@@ -1,0 +1,133 @@
+"""`frazil run`'s promises: it builds what has new input or new code, and nothing else."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingestion.build.dbt import Dbt
+from ingestion.build.runner import Builder, BuildReport
+from ingestion.settings import PROJECT_ROOT, Settings
+from ingestion.webhooks.generator.plain import plain_orders
+from tests.support.lake import Lake
+
+pytestmark = pytest.mark.spark
+
+PARTS = ("models", "macros", "seeds", "snapshots", "profiles", "tests/dbt")
+FAILING_TEST = "select order_date from {{ ref('sales_dashboard_daily') }}"
+
+
+class Project:
+    """A lake that has been built once, and a copy of the project whose code a test may change."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "project"
+        for part in PARTS:
+            shutil.copytree(PROJECT_ROOT / part, self.folder / part)
+        shutil.copy(PROJECT_ROOT / "dbt_project.yml", self.folder)
+        self.lake = Lake(Settings(home=folder / "home"))
+        self.lake.land(plain_orders(0, 50))
+        self.first = self.build()
+
+    def build(self) -> BuildReport:
+        """What one `frazil run` does after its sink; the project is parsed anew each time."""
+        dbt = Dbt(self.lake.settings, project_dir=self.folder)
+        return Builder(self.lake.settings, self.lake.catalog, dbt).build()
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    yield Project(tmp_path_factory.mktemp("build"))
+
+
+def names(report: BuildReport) -> set[str]:
+    return {node.split(".")[-1] for node in report.selection.build}
+
+
+def test_the_first_build_builds_and_tests_everything(project: Project) -> None:
+    assert project.first.failed_nodes == []
+    assert project.first.failed_tests == []
+    assert {"stg_shopify_orders", "entity_index", "customer_360", "currencies"} <= names(project.first)
+    assert project.first.rows_written["staging.stg_shopify_orders"] == 50
+
+
+def test_with_nothing_new_nothing_runs_and_nothing_is_committed(project: Project) -> None:
+    before = project.lake.snapshot_ids()
+
+    report = project.build()
+
+    assert report.results == []
+    assert project.lake.snapshot_ids() == before
+
+
+def test_plain_dbt_with_nothing_new_commits_nothing_either(project: Project) -> None:
+    project.lake.dbt("build", "--resource-types", "seed", "model", "snapshot")
+    before = project.lake.snapshot_ids()
+
+    project.lake.dbt("build", "--resource-types", "seed", "model", "snapshot")
+
+    assert project.lake.snapshot_ids() == before
+
+
+def test_new_orders_reach_only_the_models_below_them_and_only_their_rows(project: Project) -> None:
+    project.lake.land(plain_orders(10, 3, version=1, orders=50))
+
+    report = project.build()
+
+    assert report.failed_tests == []
+    assert {"stg_shopify_orders", "order_summary", "sales_dashboard_daily"} <= names(report)
+    assert {"stg_stripe_charges", "stg_hubspot_contacts", "currencies"}.isdisjoint(names(report))
+    assert report.rows_written["staging.stg_shopify_orders"] == 3
+    assert not any(one.unique_id.startswith("unit_test.") for one in report.results)
+
+
+def test_compaction_is_no_change(project: Project) -> None:
+    project.lake.spark.sql(
+        "call lake.system.rewrite_data_files(table => 'raw.shopify_orders', options => map('min-input-files', '2'))"
+    )
+
+    assert project.build().results == []
+
+
+def test_changed_code_is_rebuilt_from_all_input_and_says_so(project: Project) -> None:
+    model = project.folder / "models/marts/sales_dashboard_daily.sql"
+    model.write_text(model.read_text(encoding="utf-8") + "\n-- changed\n", encoding="utf-8")
+    rows = len(project.lake.rows("marts.sales_dashboard_daily"))
+
+    report = project.build()
+
+    assert names(report) == {"sales_dashboard_daily"}
+    assert report.selection.rebuild == ["model.frazil.sales_dashboard_daily"]
+    assert "changed" in report.selection.reasons["model.frazil.sales_dashboard_daily"]
+    assert report.rows_written["marts.sales_dashboard_daily"] == rows
+    assert any(one.unique_id.startswith("unit_test.") for one in report.results) or report.results
+    assert project.build().results == []
+
+
+def test_a_full_refresh_keeps_the_tables_history(project: Project) -> None:
+    before = project.lake.snapshot_ids()["marts.sales_dashboard_daily"]
+
+    project.lake.dbt("build", "--resource-types", "model", "--full-refresh", "--select", "sales_dashboard_daily")
+
+    after = project.lake.snapshot_ids()["marts.sales_dashboard_daily"]
+    assert after[: len(before)] == before
+    assert len(after) == len(before) + 1
+
+
+def test_a_failed_test_runs_again_until_it_passes(project: Project) -> None:
+    project.build()
+    test = project.folder / "tests/dbt/assert_no_day_has_sales.sql"
+    test.write_text(FAILING_TEST, encoding="utf-8")
+    project.lake.land(plain_orders(20, 1, version=1, orders=50))
+
+    first, second = project.build(), project.build()
+    test.unlink()
+    third, fourth = project.build(), project.build()
+
+    assert [one.unique_id.split(".")[2] for one in first.failed_tests] == ["assert_no_day_has_sales"]
+    assert names(second) >= {"sales_dashboard_daily"}
+    assert len(second.failed_tests) == 1
+    assert third.failed_tests == []
+    assert third.results != []
+    assert fourth.results == []

@@ -1,7 +1,6 @@
 """`frazil run`'s promises: it builds what has new input or new code, and nothing else."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,8 +36,8 @@ class Project:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    yield Project(tmp_path_factory.mktemp("build"))
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(tmp_path_factory.mktemp("build"))
 
 
 def names(report: BuildReport) -> set[str]:
@@ -101,7 +100,6 @@ def test_changed_code_is_rebuilt_from_all_input_and_says_so(project: Project) ->
     assert report.selection.rebuild == ["model.frazil.sales_dashboard_daily"]
     assert "changed" in report.selection.reasons["model.frazil.sales_dashboard_daily"]
     assert report.rows_written["marts.sales_dashboard_daily"] == rows
-    assert any(one.unique_id.startswith("unit_test.") for one in report.results) or report.results
     assert project.build().results == []
 
 

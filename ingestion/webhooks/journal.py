@@ -206,8 +206,8 @@ class Journal:
     def _release(self, seq: int) -> None:
         """Remove files whose entries are all at or before `seq`, once their ids are kept elsewhere."""
         for path, following in pairwise(segment_paths(self.folder)):
-            first = _first_frame(following)
-            if first is None or first.first_seq > seq + 1:
+            first = _first_seq(following)
+            if first is None or first > seq + 1:
                 return
             segment = Segment(path)
             rows = [
@@ -331,8 +331,8 @@ class _Place:
     def _find(self) -> None:
         chosen: Path | None = None
         for path in segment_paths(self._folder):
-            frame = _first_frame(path)
-            if frame is not None and (chosen is None or frame.first_seq <= self.seq + 1):
+            first = _first_seq(path)
+            if first is not None and (chosen is None or first <= self.seq + 1):
                 chosen = path
         if chosen is not None:
             self._open(chosen)
@@ -340,7 +340,7 @@ class _Place:
     def _following(self, number: int) -> Path | None:
         """The next file in which something has been written."""
         for path in segment_paths(self._folder):
-            if int(path.stem) > number and _first_frame(path) is not None:
+            if int(path.stem) > number and _first_seq(path) is not None:
                 return path
         return None
 
@@ -350,13 +350,13 @@ class _Place:
         self._offset = 0
 
 
-def _first_frame(path: Path) -> Frame | None:
+def _first_seq(path: Path) -> int | None:
     try:
         segment = Segment(path)
     except FileNotFoundError:
         return None
     try:
-        return segment.frame_at(0)
+        return segment.first_seq()
     finally:
         segment.close()
 

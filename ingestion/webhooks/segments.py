@@ -114,6 +114,11 @@ class Segment:
     def frame_at(self, offset: int) -> Frame | None:
         return _read(self._descriptor, offset)
 
+    def first_seq(self) -> int | None:
+        """The number that the first frame begins with, as soon as its header has been written."""
+        header = os.pread(self._descriptor, _HEADER.size, 0)
+        return int(_HEADER.unpack(header)[4]) if header[:4] == _MAGIC and len(header) == _HEADER.size else None
+
     def frames(self, offset: int = 0) -> Iterator[tuple[int, Frame]]:
         """Whole frames from `offset` on, each with where it ends."""
         while (frame := _read(self._descriptor, offset)) is not None:
@@ -184,7 +189,7 @@ class Appender:
         self.last_seq = frame.last_seq
         try:
             self._current.write(self._offset, frame)
-        except OSError:
+        except BaseException:
             self._abandon()
             raise
         self._offset += frame.size

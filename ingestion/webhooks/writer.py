@@ -6,11 +6,11 @@ switch between threads costs more than the work it would save.
 
 import asyncio
 import logging
-import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from queue import SimpleQueue
 from typing import NamedTuple
 
@@ -41,7 +41,7 @@ class GroupWriter:
         self._is_busy = False
         self._group: tuple[list[_Waiting], Group] | None = None
         self._loop = asyncio.get_running_loop()
-        self._jobs: SimpleQueue[Group | None] = SimpleQueue()
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._idle = asyncio.Event()
         self._idle.set()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
@@ -74,9 +74,9 @@ class GroupWriter:
             if group.frame is not None:
                 self._group = waiting, group
                 self._is_busy = True
-                self._jobs.put(group)
+                self._jobs.put(partial(self._journal.commit, group))
                 return
-            _answer(waiting, group)
+            _answer(waiting, [False] * len(waiting))
         self._idle.set()
 
     def _take(self) -> list[_Waiting]:
@@ -89,42 +89,45 @@ class GroupWriter:
         return taken
 
     def _run(self) -> None:
-        while (group := self._jobs.get()) is not None:
-            failure = None
+        while (job := self._jobs.get()) is not None:
+            failure: Exception | None = None
             started = time.perf_counter()
             try:
-                self._journal.commit(group)
-            except OSError as error:
+                job()
+            except Exception as error:  # whatever it is: the group is refused and the thread goes on
                 failure = error
-            self._loop.call_soon_threadsafe(self._committed, failure, time.perf_counter() - started)
+            self._loop.call_soon_threadsafe(self._finished, failure, time.perf_counter() - started)
 
-    def _committed(self, failure: OSError | None, seconds: float) -> None:
-        assert self._group is not None
+    def _finished(self, failure: Exception | None, seconds: float) -> None:
+        self._is_busy = False
+        if self._group is None:
+            if failure is not None:
+                log.error("journal_prune_failed", exc_info=failure)
+            self._start()
+            return
         waiting, group = self._group
         self._group = None
-        self._is_busy = False
         if failure is None:
             self._journal.settle(group)
             self._start()  # the next group is on its way before this one's answers are
-            _answer(waiting, group)
+            _answer(waiting, [seq is not None for seq in group.answers])
             self._on_commit(seconds)
             return
-        log.error("journal_write_failed", extra={"deliveries": len(waiting), "error": str(failure)})
-        for item in waiting:
-            item.stored(None)
+        log.error("journal_write_failed", exc_info=failure, extra={"deliveries": len(waiting)})
+        _answer(waiting, [None] * len(waiting))
         self._start()
 
     def _prune_when_idle(self) -> None:
-        """On the event loop: it takes a few milliseconds, when nothing is being written."""
         delay = 0.05 if self._is_busy else _PRUNE_SECONDS
         if not self._is_busy:
-            try:
-                self._journal.prune()
-            except (OSError, sqlite3.Error) as error:
-                log.error("journal_prune_failed", extra={"error": str(error)})
+            self._is_busy = True
+            self._jobs.put(self._journal.prune)
         self._prune_timer = self._loop.call_later(delay, self._prune_when_idle)
 
 
-def _answer(waiting: list[_Waiting], group: Group) -> None:
-    for item, seq in zip(waiting, group.answers, strict=True):
-        item.stored(seq is not None)
+def _answer(waiting: list[_Waiting], stored: Sequence[bool | None]) -> None:
+    for item, is_new in zip(waiting, stored, strict=True):
+        try:
+            item.stored(is_new)
+        except Exception:  # one broken connection must not keep the others from their answers
+            log.exception("webhook_answer_failed")

@@ -41,10 +41,22 @@ def spark_session(settings: Settings) -> SparkSession:
     return builder.getOrCreate()
 
 
+# Spark's own words before profiles.yml sets its log level: errors only, so that a command shows its own output.
+_LOG4J = """rootLogger.level = error
+rootLogger.appenderRef.stderr.ref = console
+appender.console.type = Console
+appender.console.name = console
+appender.console.target = SYSTEM_ERR
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
+"""
+
+
 def write_spark_env(java_home: Path) -> Path:
     """Tell every Spark of this environment which Java to run, plain `dbt build` included."""
     conf = Path(pyspark.__file__).parent / "conf"
     conf.mkdir(exist_ok=True)
     file = conf / "spark-env.sh"
     file.write_text(f'export JAVA_HOME="{java_home}"\n', encoding="utf-8")
+    (conf / "log4j2.properties").write_text(_LOG4J, encoding="utf-8")
     return file

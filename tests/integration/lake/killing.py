@@ -5,28 +5,38 @@ Everything is imported once and each sink is a fork, so that a round costs what 
 
 import os
 import random
+import select
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ingestion.lake.batch import Batch
 from ingestion.lake.embedded import EmbeddedCatalog
 from ingestion.lake.journals import HeldJournal
 from ingestion.lake.loop import run_sink
-from ingestion.lake.sink import Limits, Sink
+from ingestion.lake.sink import Flush, Limits, Sink
 from ingestion.settings import Settings
 
 
 def kill_at_random(rounds: int, seed: int) -> None:
-    """Let a sink work on the journals of FRAZIL_HOME for a random moment, `rounds` times."""
+    """Kill `rounds` sinks that work on the journals of FRAZIL_HOME: each a random moment after it was started, was
+    ready, or had flushed a few times, so that a slow machine kills at the same places as a fast one."""
     chance = random.Random(seed)
     for _ in range(rounds):
-        child = _forked(lambda: _work(Limits(events=chance.choice([5, 40, 400]))))
-        time.sleep(chance.uniform(0.02, 0.4))
+        read_end, write_end = os.pipe()
+        limits = Limits(events=chance.choice([5, 40, 400]))
+        child = _forked(partial(_work, limits, write_end))
+        os.close(write_end)
+        for _ in range(chance.choice([0, 1, 2, 2, 3, 4, 6])):
+            if select.select([read_end], [], [], 20)[0]:
+                os.read(read_end, 1)
+        time.sleep(chance.uniform(0, 0.1))
         _kill(child)
+        os.close(read_end)
 
 
 def kill_at(point: str) -> None:
@@ -37,8 +47,15 @@ def kill_at(point: str) -> None:
         sys.exit(f"the sink never came to {point}")
 
 
-def _work(limits: Limits) -> None:
-    run_sink(Sink(Settings(), limits), threading.Event(), flush_seconds=0.01)
+def _work(limits: Limits, progress: int) -> None:
+    """A sink that writes one byte when it is ready and one after each flush."""
+
+    def tell(_: Flush | None) -> None:
+        os.write(progress, b".")
+
+    sink = Sink(Settings(), limits)
+    tell(None)
+    run_sink(sink, threading.Event(), flush_seconds=0.01, report=tell)
 
 
 def _doomed(point: str) -> None:

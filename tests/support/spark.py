@@ -32,7 +32,7 @@ def session_for(settings: Settings) -> SparkSession:
         return spark_session(settings)
     session: SparkSession = instance._instantiatedSession.newSession()
     for key, value in spark_conf().items():
-        if key.startswith("spark.sql.") and key != "spark.sql.extensions" and "catalogImplementation" not in key:
+        if key.startswith("spark.sql.catalog.") or session.conf.isModifiable(key):
             session.conf.set(key, value)
     instance._instantiatedSession = session
     return session

@@ -1,0 +1,150 @@
+"""Staging against what senders and attackers do: bodies sent again, events no rule accepts, late news of the erased."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from ingestion.settings import PROJECT_ROOT, Settings
+from ingestion.webhooks.sources import load_source
+from tests.support.histories import Event, delivery
+from tests.support.lake import Lake
+
+pytestmark = pytest.mark.spark
+
+SHOPIFY = ("currencies", "staging.shopify")
+ORDER = {"updated_at": "2026-01-05T10:00:00Z", "currency": "USD", "total_price": "10.00", "line_items": []}
+LINE = {"id": 11, "price": "5.00", "quantity": 1}
+REFUND = {"kind": "refund", "status": "success", "amount": "1.00", "currency": "USD"}
+CHARGE = {"object": "charge", "currency": "usd", "livemode": True, "created": 1_767_600_000}
+
+
+@pytest.fixture
+def lake(settings: Settings) -> Lake:
+    """An empty lake."""
+    return Lake(settings)
+
+
+def build(lake: Lake, *models: str) -> None:
+    lake.dbt("build", "--resource-types", "seed", "model", "--select", *models)
+
+
+def land(lake: Lake, events: Iterable[Event], first: int = 0) -> None:
+    """Land events as deliveries number `first` and on: the number is in their ids, stamps and times of arrival."""
+    configs = {
+        name: load_source(PROJECT_ROOT / f"config/webhooks/{name}.yaml") for name in ("shopify", "stripe", "hubspot")
+    }
+    lake.land([delivery(configs[event.source], event, number) for number, event in enumerate(events, start=first)])
+
+
+def shopify(topic: str, body: dict[str, Any], shop: str = "mine.example.com") -> Event:
+    return Event("shopify", {"x-shopify-topic": topic, "x-shopify-shop-domain": shop}, body)
+
+
+def stripe(kind: str, data: dict[str, Any]) -> Event:
+    body = {"id": f"evt_{data['id']}", "object": "event", "type": kind, "created": 1_767_600_000, "livemode": True}
+    return Event("stripe", {}, {**body, "data": {"object": data}})
+
+
+def hubspot(kind: str, object_id: int, at: int, **more: Any) -> dict[str, Any]:
+    known = {"eventId": at, "portalId": 1, "attemptNumber": 0, "occurredAt": 1_767_600_000_000 + at}
+    return {**known, "subscriptionType": kind, "objectId": object_id, **more}
+
+
+def test_a_shopify_body_sent_again_under_another_id_stamp_and_shop_changes_no_staging_table(lake: Lake) -> None:
+    customer = {"id": 5, "email": "ann@example.com", "phone": None}
+    bodies: list[tuple[str, dict[str, Any]]] = [
+        ("orders/create", {**ORDER, "id": 1, "line_items": [LINE]}),
+        ("orders/delete", {"id": 2}),
+        ("orders/create", {**ORDER, "id": 3}),
+        ("orders/delete", {"id": 3}),
+        ("customers/create", {**customer, "updated_at": "2026-01-05T10:00:00Z"}),
+        ("refunds/create", {"id": 4, "order_id": 1, "created_at": "2026-01-05T10:00:00Z", "transactions": [REFUND]}),
+        ("customers/redact", {"shop_id": 7, "shop_domain": "mine", "customer": customer, "orders_to_redact": [1]}),
+    ]
+    land(lake, [shopify(topic, body) for topic, body in bodies])
+    build(lake, *SHOPIFY)
+    before = {name: ids for name, ids in lake.snapshot_ids().items() if name.startswith("staging.")}
+
+    land(lake, [shopify(topic, body, "theirs.example.com") for topic, body in reversed(bodies)], first=1000)
+    build(lake, *SHOPIFY)
+
+    after = {name: ids for name, ids in lake.snapshot_ids().items() if name.startswith("staging.")}
+    assert len(lake.rows("raw.shopify_orders")) == 8
+    assert before == after
+
+
+def test_every_event_is_staged_or_listed_with_the_rule_it_breaks(lake: Lake) -> None:
+    euros = {**REFUND, "currency": "EUR"}
+    refund = {"order_id": 1, "created_at": "2026-01-05T10:00:00Z"}
+    land(
+        lake,
+        [
+            shopify("orders/create", {**ORDER, "id": 1, "line_items": [LINE, {**LINE, "id": None}]}),
+            shopify("orders/create", {**ORDER, "id": 2, "currency": "XXQ"}),
+            shopify("orders/create", {**ORDER, "id": 3, "total_price": "9999999999999999.999"}),
+            shopify("refunds/create", {**refund, "id": 4, "transactions": [REFUND, euros]}),
+            shopify("refunds/create", {**refund, "id": 5, "transactions": [{**REFUND, "amount": "all"}]}),
+            stripe("charge.succeeded", {**CHARGE, "id": "ch_1", "amount": 100}),
+            stripe("charge.succeeded", {**CHARGE, "id": "ch_2", "amount": 10**16}),
+            stripe("charge.succeeded", {**CHARGE, "id": "ch_3", "amount": None}),
+            Event("hubspot", {}, [hubspot("contact.creation", 1, 1), hubspot("contact.propertyChange", 2, 2)]),
+            Event("hubspot", {}, [hubspot("contact.merge", 3, 3, primaryObjectId=3, mergedObjectIds=[])]),
+        ],
+    )
+
+    build(lake, "currencies", "staging", "metadata")
+
+    assert {row["order_id"] for row in lake.rows("staging.stg_shopify_orders")} == {"1"}
+    assert [row["order_line_id"] for row in lake.rows("staging.stg_shopify_order_lines")] == ["11"]
+    assert lake.rows("staging.stg_shopify_refunds") == []
+    assert {row["charge_id"] for row in lake.rows("staging.stg_stripe_charges")} == {"ch_1"}
+    assert {row["contact_id"] for row in lake.rows("staging.stg_hubspot_contacts")} == {"1"}
+    assert sorted((row["record_id"], row["rule"]) for row in lake.rows("metadata.rejected_rows")) == [
+        ("1", "unreadable_line"),
+        ("2", "property_without_name"),
+        ("2", "unknown_currency"),
+        ("3", "merge_without_ids"),
+        ("3", "unreadable_amount"),
+        ("4", "mixed_currencies"),
+        ("5", "unreadable_amount"),
+        ("ch_2", "unreadable_amount"),
+        ("ch_3", "unreadable_amount"),
+    ]
+
+
+def test_nothing_personal_comes_back_after_a_privacy_deletion(lake: Lake) -> None:
+    def told(at: int, name: str, value: str) -> dict[str, Any]:
+        return hubspot("contact.propertyChange", 1, at, propertyName=name, propertyValue=value)
+
+    land(lake, [Event("hubspot", {}, [hubspot("contact.creation", 1, 1), told(2, "email", "ann@example.com")])])
+    build(lake, "+stg_hubspot_contacts")
+    known = lake.rows("staging.stg_hubspot_contacts")[0]
+
+    land(lake, [Event("hubspot", {}, [hubspot("contact.privacyDeletion", 1, 3)])], first=10)
+    build(lake, "+stg_hubspot_contacts")
+    land(lake, [Event("hubspot", {}, [told(1, "firstname", "Ann"), told(9, "email", "ann@example.com")])], first=20)
+    build(lake, "+stg_hubspot_contacts")
+
+    contact = lake.rows("staging.stg_hubspot_contacts")[0]
+    kept = {row["property_name"] for row in lake.rows("staging.stg_hubspot_contact_properties")}
+    assert known["email"] == "ann@example.com"
+    assert (contact["email"], contact["first_name"], contact["is_erased"]) == (None, None, True)
+    assert kept == {"_created", "_erased"}
+
+
+def test_lines_that_the_newest_version_of_an_order_no_longer_has_are_removed(lake: Lake) -> None:
+    land(lake, [shopify("orders/create", {**ORDER, "id": 1, "line_items": [LINE, {**LINE, "id": 12}]})])
+    build(lake, "+stg_shopify_order_lines")
+    both = {row["order_line_id"] for row in lake.rows("staging.stg_shopify_order_lines")}
+
+    later = {**ORDER, "id": 1, "updated_at": "2026-01-05T11:00:00Z"}
+    land(lake, [shopify("orders/updated", {**later, "line_items": [LINE]})], first=10)
+    build(lake, "+stg_shopify_order_lines")
+    one = {row["order_line_id"] for row in lake.rows("staging.stg_shopify_order_lines")}
+    land(lake, [shopify("orders/updated", {**later, "updated_at": "2026-01-05T12:00:00Z"})], first=20)
+    build(lake, "+stg_shopify_order_lines")
+
+    assert both == {"11", "12"}
+    assert one == {"11"}
+    assert lake.rows("staging.stg_shopify_order_lines") == []

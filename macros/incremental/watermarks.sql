@@ -58,7 +58,7 @@ watermarks: the next one reads more than it needs, and the merge makes that harm
     {% set found = [] %}
     {% for result in results if result.status == 'success' and result.node.resource_type == 'model' %}
         {% set pins = modules.re.findall(
-            '(\\w+\\.\\w+) (?:for )?version as of [0-9]+ /[*] pinned ([^*]+) UTC [*]/', result.node.compiled_code or ''
+            '(\\w+\\.\\w+)\\s+(?:for )?version as of [0-9]+ /[*] pinned ([^*]+) UTC [*]/', result.node.compiled_code or ''
         ) %}
         {% for parent, moment in pins | unique %}
             {% do found.append((parent, result.node.name, moment, result.adapter_response.get('rows_affected'))) %}

@@ -22,10 +22,10 @@ post-hook, and shows what they read with `reads(sql)`: the run's end looks for t
     {% do return(run_query('select count(*) from ' ~ table ~ ' where ' ~ condition).rows[0][0] | int) %}
 {% endmacro %}
 
-{#- reads(sql): the query of a step as a comment. -#}
+{#- reads(sql): the query of a step as a comment of one line. -#}
 {% macro reads(sql) -%}
     {%- if execute and keeps_steps() -%}
-        -- {{ sql | replace('\n', '\n-- ') }}
+        -- {{ sql.split() | join(' ') }}
     {%- endif -%}
 {%- endmacro %}
 

@@ -6,6 +6,7 @@ another package to write tables partitioned by day. The files are written with i
 """
 
 import contextlib
+import logging
 import random
 import time
 import uuid
@@ -37,6 +38,8 @@ from ingestion.errors import PermanentError, RetryableError
 from ingestion.lake.expire import MERGED_PROPERTY, Bin, due_ms, expirable, unreachable
 from ingestion.lake.manifests import ManifestSet, manifests_of
 from ingestion.lake.tables import LOADED_AT, RUN_ID, TIMESTAMP
+
+log = logging.getLogger(__name__)
 
 MARK_PREFIX = "frazil.journal."
 LOADED_AT_PROPERTY = "frazil.loaded-at"  # microseconds since 1970 of the newest commit
@@ -131,10 +134,18 @@ class AppendTable:
                     attempt.discard()
                 raise RetryableError(f"{self.name}: nothing committed, {_short(error)}") from error
         self._manifests = (attempt.snapshot_id, attempt.manifests)
-        if attempt.expired:
-            self._bin.add(unreachable(attempt.base, attempt.expired, self.table.io), due_ms(attempt.expired[-1]))
-        self._bin.empty(self._clock() // 1000)
+        self._clean_up(attempt)
         return attempt.loaded_at, attempt.snapshot_id
+
+    def _clean_up(self, attempt: "_Attempt") -> None:
+        if attempt.expired:
+            try:
+                files = unreachable(attempt.base, attempt.expired, self.table.io)
+            except OSError as error:  # other maintenance was here: what it left is its own to find
+                log.warning("expired_files_left", extra={"table": self.name, "reason": _short(error)})
+            else:
+                self._bin.add(files, due_ms(attempt.expired[-1]))
+        self._bin.empty(self._clock() // 1000)
 
     def _landed(self, snapshot_id: int, error: Exception) -> bool:
         """Whether a commit of unknown outcome is there after all."""

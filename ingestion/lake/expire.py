@@ -50,7 +50,9 @@ def unreachable(metadata: TableMetadata, expired: Sequence[Snapshot], io: FileIO
     if set(metadata.refs) - {MAIN_BRANCH}:
         return []
     last = expired[-1].snapshot_id
-    successor = next(found for found in metadata.snapshots if found.parent_snapshot_id == last)
+    successor = next((found for found in metadata.snapshots if found.parent_snapshot_id == last), None)
+    if successor is None:
+        return []
     files = [found.manifest_list for found in expired]
     for older, newer in zip(expired, [*expired[1:], successor], strict=True):
         if newer.summary is None or newer.summary.operation != Operation.APPEND:

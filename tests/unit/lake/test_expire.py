@@ -99,3 +99,19 @@ def test_a_snapshot_expired_young_keeps_its_files_until_its_readers_are_done(
     assert kept <= KEEP_AT_MOST + 10
     assert len(lists) == KEEP_AT_MOST + 30
     assert on_disk == named_files(catalog.load_table(table))
+
+
+def test_files_that_other_maintenance_took_first_stop_nothing(
+    catalog: Catalog, table: str, clock: Clock, settings: Settings
+) -> None:
+    lake = AppendTable(catalog, table, clock)
+    append(lake, clock, 0, FAN_OUT + 5)
+    newest = lake.table.metadata.current_snapshot()
+    assert newest is not None
+    for path in files_of(settings, table, ".avro"):
+        if path.name.startswith("snap-") and path.name not in newest.manifest_list:
+            path.unlink()
+
+    append(lake, clock, FAN_OUT + 5, 40)
+
+    assert len(column(catalog, table, "id")) == FAN_OUT + 45

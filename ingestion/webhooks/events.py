@@ -192,8 +192,8 @@ class Reader:
         return self._digest([error.reason, sha256(body).hexdigest()])
 
     def _digest(self, parts: list[Any]) -> bytes:
-        encoded = [b"-" if part is None else b"%d:%s" % (len(raw := part.encode()), raw) for part in parts]
-        return sha256(self.source.source.encode() + b";" + b"".join(encoded)).digest()[:16]
+        encoded = ["-" if part is None else f"{len(part)}:{part}" for part in parts]
+        return sha256(f"{self.source.source};{''.join(encoded)}".encode()).digest()[:16]
 
 
 class _Columns:

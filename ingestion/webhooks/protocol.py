@@ -7,7 +7,7 @@ each connection notes since when it waits for bytes that must come, and a sweep 
 
 import asyncio
 import time
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -101,6 +101,9 @@ class Exchange:
 class WebhookProtocol(HttpToolsProtocol):
     """`headers_since` and `body_since` are `time.monotonic()`, 0 while nothing must come."""
 
+    _standing_for: ClassVar[list[tuple[bytes, bytes]] | None] = None
+    _standing: ClassVar[bytes] = b""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._door: Door = self.app_state["door"]
@@ -130,7 +133,10 @@ class WebhookProtocol(HttpToolsProtocol):
                 self.transport.close()
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
+        """Like uvicorn's, without the scope, which only pages need."""
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
         if not self.headers_since:
             self.headers_since = time.monotonic()
 
@@ -138,6 +144,10 @@ class WebhookProtocol(HttpToolsProtocol):
         self.body_since, self.headers_since = self.headers_since, 0.0
         self._header_bytes = 0
         if not self.url.startswith(PREFIX):
+            url, expects, headers = self.url, self.expect_100_continue, self.headers
+            super().on_message_begin()
+            self.url, self.expect_100_continue = url, expects
+            self.headers += headers
             super().on_headers_complete()
             return
         keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
@@ -173,9 +183,11 @@ class WebhookProtocol(HttpToolsProtocol):
         """Write a whole answer without body, and go on with what has been received meanwhile."""
         if self.transport.is_closing():
             return
-        standing = b"".join([b"%s: %s\r\n" % pair for pair in self.server_state.default_headers])
+        if self.server_state.default_headers is not WebhookProtocol._standing_for:
+            WebhookProtocol._standing_for = self.server_state.default_headers
+            WebhookProtocol._standing = b"".join([b"%s: %s\r\n" % pair for pair in self.server_state.default_headers])
         end = b"\r\n\r\n" if keep_alive else b"\r\nconnection: close\r\n\r\n"
-        self.transport.write(b"%s%sx-correlation-id: %s%s" % (head, standing, correlation, end))
+        self.transport.write(b"%s%sx-correlation-id: %s%s" % (head, WebhookProtocol._standing, correlation, end))
         if not keep_alive:
             self.transport.close()
         self.on_response_complete()

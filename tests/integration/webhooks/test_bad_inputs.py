@@ -190,7 +190,7 @@ def test_headers_without_end_are_refused(server: Server) -> None:
             answer = connection.recv(4096)
         except ConnectionResetError:
             return
-        assert answer.startswith(b"HTTP/1.1 431 ")
+        assert not answer or answer.startswith(b"HTTP/1.1 431 ")
 
 
 def test_no_secret_is_in_the_log(server: Server) -> None:

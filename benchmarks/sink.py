@@ -1,5 +1,6 @@
 """The sink: journal to committed raw rows per second, memory over a long run, and what the thousandth commit costs."""
 
+import multiprocessing
 import os
 import random
 import shutil
@@ -9,6 +10,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -104,20 +107,20 @@ def memory() -> None:
 
 
 def _memory(settings: Settings) -> dict[str, object]:
-    """Resident memory after each flush, per half of the run; the first tenth only warms up.
+    """Resident memory of the sink's process after each flush, per half of the run; the first tenth only warms up.
 
     The medians tell whether it grows; the peaks also tell how reading and committing happened to overlap.
     """
-    pool = _orders()
     sink = Sink(settings)
     seen: list[tuple[int, float]] = []
     done = 0
     step = max(1, LONG_RUN // 50)
-    while done < LONG_RUN:
-        _journal(settings, pool, done, step)
-        for flush in sink.flushes():
-            done += flush.counts.rows
-            seen.append((done, _resident_mb()))
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as feeder:  # the server is another process too
+        while done < LONG_RUN:
+            feeder.submit(_feed, settings.home_dir, done, step).result()
+            for flush in sink.flushes():
+                done += flush.counts.rows
+                seen.append((done, _resident_mb()))
     sink.close()
     if _rows(settings, "raw.shopify_orders") != done:
         raise SystemExit("rows were lost")
@@ -135,6 +138,10 @@ def _memory(settings: Settings) -> dict[str, object]:
 def _resident_mb() -> float:
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def _feed(home: Path, first: int, count: int) -> None:
+    _journal(Settings(home=home), _orders(), first, count)
 
 
 def _tenths(seen: list[tuple[int, float]]) -> list[list[float]]:
@@ -199,6 +206,7 @@ def _cost(table: AppendTable, rows: pa.Table, number: int) -> tuple[float, float
 # Parts
 
 
+@cache
 def _orders(count: int = 3_000) -> list[Order]:
     """Different orders of 4.8 to 7.2 KB with their headers and the digits of their id."""
     found: list[Order] = []

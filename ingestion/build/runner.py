@@ -52,10 +52,16 @@ class Builder:
             self._graph = Graph(self._dbt.manifest, self._catalog, self._dbt.variables)
         return self._graph
 
-    def build(self, everything: bool = False, on_selected: Callable[[Selection], None] | None = None) -> BuildReport:
+    def build(
+        self,
+        everything: bool = False,
+        on_selected: Callable[[Selection], None] | None = None,
+        unit_tests: bool = True,
+    ) -> BuildReport:
         """Build what is due, under the lake's lease; without anything due Spark is not started and nothing written.
 
-        A node is recorded as built only if it and all its tests are good, so a failed test runs again.
+        A node is recorded as built only if it and all its tests are good, so a failed test runs again. Unit tests
+        try the code, not the data: without them only the data is tested.
         """
         started = time.monotonic()
         with build_lease(self._settings.home_dir):
@@ -67,17 +73,18 @@ class Builder:
                 return report
             if on_selected:
                 on_selected(report.selection)
-            report.results = self._run(report.selection)
+            report.results = self._run(report.selection, unit_tests)
             save_state(self._catalog, self._updated(state, report, before))
             report.rows_written = {name: self._rows_since(name, before[name]) for name in report.tables.values()}
         report.seconds = time.monotonic() - started
         return report
 
-    def _run(self, chosen: Selection) -> list[NodeResult]:
+    def _run(self, chosen: Selection, unit_tests: bool) -> list[NodeResult]:
         graph = self.graph
+        tried = chosen.fresh if unit_tests else set()
         return self._dbt.build(
             select=[graph.name(node) for node in chosen.build],
-            exclude=graph.unit_tests(set(graph.nodes) - chosen.fresh),
+            exclude=graph.unit_tests(set(graph.nodes) - tried),
             rebuild=[graph.name(node) for node in chosen.rebuild],
         )
 

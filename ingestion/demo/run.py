@@ -154,7 +154,7 @@ class Demo:
     def _build(self, builder: Builder, bar: Progress) -> BuildReport:
         started = time.monotonic()
         try:
-            built = builder.build(on_selected=bar.start)
+            built = builder.build(on_selected=bar.start, unit_tests=False)
         finally:
             bar.stop()
         tests = sum(one.unique_id.startswith(("test.", "unit_test.")) for one in built.results)

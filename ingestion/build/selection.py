@@ -13,7 +13,7 @@ from ingestion.build.state import Built, data_snapshot
 
 KINDS = ("model.", "seed.", "snapshot.")
 # As macros/incremental/parent_state.sql writes it: the parents whose snapshot a model has read.
-_PIN = re.compile(r"(\w+\.\w+) (?:for )?version as of (\d+) /\* pinned")
+_PIN = re.compile(r"(\w+\.\w+)\s+(?:for )?version as of (\d+) /\* pinned")
 
 
 @dataclass
@@ -77,10 +77,17 @@ class Graph:
             return None
 
     def read_by(self, node: str, compiled: str, before: Mapping[str, int | None]) -> dict[str, int | None]:
-        """Parent tables to the snapshot that a build's compiled SQL read; unpinned ones as they were `before`."""
-        pins = {table: self._snapshot(table, int(pin)) for table, pin in _PIN.findall(compiled)}
-        tables = [self.table(parent) for parent in self.parents(node)]
-        return {table: pins.get(table, before.get(table)) for table in tables}
+        """Parent tables to the snapshot that a build read.
+
+        It stands in the compiled SQL. Of a parent that is not pinned, a source counts as it was `before` the build, a
+        node as it is now: only the build under way writes nodes, and it writes a parent before its children.
+        """
+        read = {table: self._snapshot(table, int(pin)) for table, pin in _PIN.findall(compiled)}
+        for parent in self.parents(node):
+            table = self.table(parent)
+            if table not in read:
+                read[table] = before.get(table) if parent.startswith("source.") else self._snapshot(table)
+        return read
 
     def select(self, state: Mapping[str, Built], now: Mapping[str, int | None], everything: bool) -> Selection:
         """What to build, given the record `state` and the snapshots `now`."""

@@ -118,12 +118,14 @@ def test_a_sink_told_to_stop_finishes_its_flush_and_exits_cleanly(settings: Sett
     journalled(settings, [order(number) for number in range(200)])
     frazil = Path(sys.executable).with_name("frazil")
     sink = subprocess.Popen([frazil, "sink", "run", "--json", "--flush-events", "50"], stdout=subprocess.PIPE)
-    deadline = time.monotonic() + 120
-    while not column(catalog, "raw.shopify_orders", "id") and time.monotonic() < deadline:
-        time.sleep(0.1)
-
-    sink.terminate()
-    sink.communicate(timeout=60)
+    try:
+        deadline = time.monotonic() + 120
+        while not column(catalog, "raw.shopify_orders", "id") and time.monotonic() < deadline:
+            time.sleep(0.1)
+        sink.terminate()
+        sink.communicate(timeout=60)
+    finally:
+        sink.kill()
 
     drain(settings)
     assert sink.returncode == 0

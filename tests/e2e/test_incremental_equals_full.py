@@ -1,8 +1,8 @@
 """P2: any order, repetition, lateness and batching of events ends in the same tables as one full build."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -62,11 +62,13 @@ def check(histories: list[list[Plan]], folder: Path) -> None:
     assert full.tables() == grown.tables()
     for name in full.tables():
         if name not in RUN_TABLES:
-            assert content(full, name) == content(grown, name), name
+            expected, found = Counter(content(full, name)), Counter(content(grown, name))
+            missing, extra = list(expected - found)[:2], list(found - expected)[:2]
+            assert (missing, extra) == ([], []), name
 
 
-def content(lake: Lake, name: str) -> list[tuple[Any, ...]]:
-    """A table's rows in a fixed order, without the platform's columns, entities named by their least record."""
+def content(lake: Lake, name: str) -> list[str]:
+    """A table's rows as text, without the platform's columns, entities named by their least record."""
     names = entity_names(lake)
     dropped = RUN_COLUMNS.get(name, set())
     rows = []
@@ -74,8 +76,8 @@ def content(lake: Lake, name: str) -> list[tuple[Any, ...]]:
         kept = {key: value for key, value in row.items() if not key.startswith("_") and key not in dropped}
         if "entity_id" in kept:
             kept["entity_id"] = names[kept["entity_id"]]
-        rows.append(tuple(sorted(kept.items())))
-    return sorted(rows, key=repr)
+        rows.append(repr(sorted(kept.items())))
+    return rows
 
 
 def entity_names(lake: Lake) -> dict[str, str]:

@@ -3,8 +3,8 @@ changed_keys(relation, row_key, columns): the distinct `columns` of the rows of 
 last read it, as they are now and as they were then; of all rows in a first or full build. Rows of other groups keep
 their values, so recomputing these groups is enough.
 
-    by='stamp'       rows are never removed and `stamp` is raised at each change (staging: soft deletes)
-    by='difference'  rows may be removed: old and new snapshot are compared on `row_key`, `columns` and `stamp`
+`stamp` is raised at each change of a row. by='stamp' is for parents whose rows are never removed (staging: soft deletes);
+by='difference' finds removed rows too, by what the old snapshot has and the new one has not.
 -#}
 {% macro changed_keys(relation, row_key, columns, stamp='_built_at', by='difference') -%}
     {%- set state = parent_state(relation) -%}
@@ -15,28 +15,24 @@ their values, so recomputing these groups is enough.
             this ~ ' last read ' ~ relation ~ ' at ' ~ state.last_pinned_at ~ ', a snapshot that has expired; build it'
             ~ ' once with: dbt build --full-refresh --select ' ~ this.identifier
         ) }}
-    {%- elif by == 'stamp' -%}
+    {%- elif state.last_pin == state.pin -%}
+        select {{ columns }} from {{ relation }} {{ pin_clause(state) }} where false
+    {%- else -%}
         {%- set changed = stamp ~ " > timestamp '" ~ state.last_pinned_at ~ " UTC'" -%}
         select {{ columns }} from {{ relation }} {{ pin_clause(state) }} where {{ changed }}
-        union
+        union distinct
+        {% if by == 'stamp' -%}
         select {{ columns }} from {{ relation }} {{ version_as_of(state.last_pin) }}
         where {{ row_key }} in (
             select {{ row_key }} from {{ relation }} {{ version_as_of(state.pin) }} where {{ changed }}
         )
-    {%- else -%}
-        {%- set compared = row_key ~ ', ' ~ columns ~ ', ' ~ stamp -%}
-        select distinct {{ columns }} from (
-            (
-                select {{ compared }} from {{ relation }} {{ pin_clause(state) }}
-                except
-                select {{ compared }} from {{ relation }} {{ version_as_of(state.last_pin) }}
-            )
-            union all
-            (
-                select {{ compared }} from {{ relation }} {{ version_as_of(state.last_pin) }}
-                except
-                select {{ compared }} from {{ relation }} {{ version_as_of(state.pin) }}
-            )
-        ) as changed_rows
+        {%- else -%}
+        {%- set compared = (row_key ~ ', ' ~ columns ~ ', ' ~ stamp).split(', ') | unique | join(', ') -%}
+        select {{ columns }} from (
+            select {{ compared }} from {{ relation }} {{ version_as_of(state.last_pin) }}
+            except
+            select {{ compared }} from {{ relation }} {{ version_as_of(state.pin) }}
+        ) as rows_no_more
+        {%- endif -%}
     {%- endif -%}
 {%- endmacro %}

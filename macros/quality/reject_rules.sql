@@ -17,10 +17,10 @@ no values are never rejected.
     {% elif table == 'shopify_refunds' %}
         {% set transactions = refund_transactions('events.transactions') %}
         {% do return({
-            'unknown_currency': 'cardinality(' ~ transactions ~ ') > 0 and '
+            'unknown_currency': 'coalesce(cardinality(' ~ transactions ~ '), 0) > 0 and '
                 ~ unknown_currency(currency_of(transactions)),
             'mixed_currencies': has_mixed_currencies(transactions),
-            'unreadable_amount': transactions ~ ' is not null and '
+            'unreadable_amount': 'events.transactions is not null and '
                 ~ sum_of_elements(succeeded_only(transactions), 'amount') ~ ' is null',
         }) %}
     {% elif table in ['stripe_charges', 'stripe_refunds', 'stripe_payment_intents'] %}
@@ -39,11 +39,11 @@ no values are never rejected.
 
 {#- partial_reject_rules(table): as `reject_rules`, where only a part of the event is left out of staging. -#}
 {% macro partial_reject_rules(table) %}
+    {% set lines = json_elements('events.line_items') %}
     {% do return({
         'shopify_orders': {
-            'unreadable_line': any_element(
-                json_elements('events.line_items'), 'not (' ~ is_readable_line('element') ~ ')'
-            ),
+            'unreadable_line': 'events.line_items is not null and ('
+                ~ lines ~ ' is null or ' ~ any_element(lines, 'not (' ~ is_readable_line('element') ~ ')') ~ ')',
         },
     }.get(table, {})) %}
 {% endmacro %}

@@ -48,7 +48,7 @@ A merge that makes a new record ends the primary one as well.
 
 {#- hubspot_rules(): see `reject_rules`. -#}
 {% macro hubspot_rules() %}
-    {% set kind = "split_part(events.subscription_type, '.', 2)" %}
+    {% set kind = "coalesce(split_part(events.subscription_type, '.', 2), '')" %}
     {% do return({
         'no_portal': 'events.portal_id is null',
         'unknown_kind': kind ~ " not in ('propertyChange', 'creation', 'deletion', 'restore', 'privacyDeletion', 'merge')",

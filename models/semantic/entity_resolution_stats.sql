@@ -5,37 +5,49 @@ with
 records as (
 
     select
-        source,
         entity_id,
-        count(*) over (partition by entity_id) as entity_record_count
+        source,
+        count(*) as record_count
     from {{ ref('entity_index') }} {{ pinned(ref('entity_index')) }}
+    group by entity_id, source
 
 ),
 
-entity_sources as (
+entities as (
 
     select
-        entity_id,
         source,
-        count(*) as record_count,
-        max(entity_record_count) as entity_record_count,
-        count(*) over (partition by entity_id) as source_count
+        record_count,
+        sum(record_count) over (partition by entity_id) as entity_record_count,
+        count(*) over (partition by entity_id) as source_count,
+        row_number() over (partition by entity_id order by source) as _rank
     from records
-    group by entity_id, source
 
 ),
 
 counted as (
 
     select
-        coalesce(source, 'all') as source,
+        source,
         sum(record_count) as record_count,
         sum(case when entity_record_count > 1 then record_count else 0 end) as matched_record_count,
-        count(distinct entity_id) as entity_count,
-        count(distinct case when source_count > 1 then entity_id end) as multi_source_entity_count,
+        count(*) as entity_count,
+        sum(case when source_count > 1 then 1 else 0 end) as multi_source_entity_count,
         max(entity_record_count) as largest_entity_record_count
-    from entity_sources
-    group by grouping sets ((source), ())
+    from entities
+    group by source
+    union all
+    select
+        'all' as source,
+        sum(entity_record_count) as record_count,
+        sum(
+            case when entity_record_count > 1 then entity_record_count else 0 end
+        ) as matched_record_count,
+        count(*) as entity_count,
+        sum(case when source_count > 1 then 1 else 0 end) as multi_source_entity_count,
+        max(entity_record_count) as largest_entity_record_count
+    from entities
+    where _rank = 1
     having count(*) > 0
 
 ),

@@ -12,9 +12,15 @@ select
     id as customer_id,
     _account as shop_domain,
     nullif(email, '') as email,
-    coalesce(nullif(phone, ''), {{ json_value('default_address', 'phone') }}) as phone,
-    coalesce(first_name, {{ json_value('default_address', 'first_name') }}) as first_name,
-    coalesce(last_name, {{ json_value('default_address', 'last_name') }}) as last_name,
+    coalesce(
+        nullif(phone, ''), nullif({{ json_value('default_address', 'phone') }}, '')
+    ) as phone,
+    coalesce(
+        nullif(first_name, ''), {{ json_value('default_address', 'first_name') }}
+    ) as first_name,
+    coalesce(
+        nullif(last_name, ''), {{ json_value('default_address', 'last_name') }}
+    ) as last_name,
     {{ json_value('default_address', 'city') }} as city,
     {{ json_value('default_address', 'province') }} as state,
     {{ json_value('default_address', 'country') }} as country,

@@ -15,10 +15,10 @@ select
     _account as shop_domain,
     coalesce(nullif(email, ''), nullif({{ json_value('customer', 'email') }}, '')) as email,
     coalesce(
-        phone,
-        {{ json_value('customer', 'phone') }},
-        {{ json_value('billing_address', 'phone') }},
-        {{ json_value('shipping_address', 'phone') }}
+        nullif(phone, ''),
+        nullif({{ json_value('customer', 'phone') }}, ''),
+        nullif({{ json_value('billing_address', 'phone') }}, ''),
+        nullif({{ json_value('shipping_address', 'phone') }}, '')
     ) as phone,
     upper(currency) as currency,
     financial_status,

@@ -23,9 +23,9 @@ select
     changes.payment_intent as payment_intent_id,
     changes._account as account_id,
     coalesce(
-        {{ json_value('changes.billing_details', 'email') }}, changes.receipt_email
+        nullif({{ json_value('changes.billing_details', 'email') }}, ''), changes.receipt_email
     ) as email,
-    {{ json_value('changes.billing_details', 'phone') }} as phone,
+    nullif({{ json_value('changes.billing_details', 'phone') }}, '') as phone,
     {{ json_value('changes.billing_details', 'name') }} as billing_name,
     currencies.currency,
     changes.status,

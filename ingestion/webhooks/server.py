@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import uvicorn
 
-from ingestion.errors import RetryableError
+from ingestion.errors import RetryableError, UsageError
 from ingestion.webhooks.app import pages
 from ingestion.webhooks.counters import Key
 from ingestion.webhooks.protocol import WebhookProtocol, sweep
@@ -83,6 +83,10 @@ def run_worker(worker: Worker, listener: socket.socket, address: Address) -> Non
         ssl_certfile=address.certificate,
         ssl_keyfile=address.key,
     )
+    try:
+        config.load()
+    except OSError as error:
+        raise UsageError(f"--certificate, --key: {error}; both are PEM files that belong together") from error
     server = _Server(config, worker)
     for number in (signal.SIGTERM, signal.SIGINT):  # before uvicorn listens to them, and when it raises them again
         signal.signal(number, lambda *_: setattr(server, "should_exit", True))

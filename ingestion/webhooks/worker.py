@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+from ingestion.errors import RetryableError
 from ingestion.settings import Settings
 from ingestion.webhooks import metrics
 from ingestion.webhooks.counters import Counters, Key
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 class Worker:
     """Number `index` of a server; opens when its event loop starts, and closes when all is answered.
 
-    Claims its journal when it is made: raises RetryableError while another process appends to it.
+    Claims its journal when it is made: raises RetryableError while another process appends to it, or the disk is full.
     """
 
     def __init__(
@@ -41,9 +42,12 @@ class Worker:
         self._base_url = base_url
         keep = max(source.keep_ids_hours for source in sources.values())
         path = journal_dir / f"{self.name}.db"
-        self._journal = Journal.open(path, keep)
-        self._journal.claim()
-        self._watched = Journal.open(path, keep)
+        try:
+            self._journal = Journal.open(path, keep)
+            self._journal.claim()
+            self._watched = Journal.open(path, keep)
+        except (OSError, sqlite3.Error) as error:
+            raise RetryableError(f"{path}: the journal cannot be opened ({error}); is the disk full?") from error
         self.counters = Counters.open(journal_dir / f"{self.name}.counts", metrics.keys(sources.values(), self.name))
         died = metrics.settle(self.counters, sources.values())
         if died:

@@ -1,5 +1,6 @@
 """A real full disk (a small tmpfs), and the floor and ceiling before it: refused with 503, nothing lost, no crash."""
 
+import contextlib
 import os
 import subprocess
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ingestion.webhooks.journal import Delivery, Journal
-from tests.support.webhook_server import Server, accounting_problems, running_server
+from tests.support.webhook_server import FRAZIL, Server, accounting_problems, running_server
 
 FILLER = b"x" * 200_000
 TOPIC = {"x-shopify-topic": "orders/updated", "x-shopify-shop-domain": "a.myshopify.com"}
@@ -65,6 +66,15 @@ def test_a_disk_that_runs_full_loses_nothing_and_is_used_again_when_there_is_roo
         assert not accounting_problems(server.counts())
 
 
+def fill(folder: Path) -> None:
+    """To the last byte."""
+    descriptor = os.open(folder / "ballast", os.O_WRONLY | os.O_CREAT)
+    with contextlib.suppress(OSError):
+        while os.write(descriptor, b"x" * 4_096):
+            pass
+    os.close(descriptor)
+
+
 def free_the_journal(server: Server) -> list[Delivery]:
     """What a sink does: read all, then let it go."""
     drained: list[Delivery] = []
@@ -87,6 +97,19 @@ def test_a_server_killed_on_a_full_disk_starts_again_with_all_it_acknowledged(sm
 
         assert set(repeated) == {200}
         assert len(server.deliveries()) == accepted
+
+
+def test_a_server_that_cannot_open_its_journal_says_why_and_ends_with_75(small_disk: Path) -> None:
+    (small_disk / "home").mkdir()
+    fill(small_disk)
+
+    environment = {**os.environ, "FRAZIL_HOME": str(small_disk / "home")}
+    command = [FRAZIL, "webhooks", "serve", "--port", "0"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    assert ended.returncode == 75, ended.stderr
+    assert "disk full" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_below_the_floor_deliveries_are_refused_until_there_is_room(small_disk: Path) -> None:

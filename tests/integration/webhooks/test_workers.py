@@ -149,6 +149,20 @@ def test_tls_by_certificate_options(tmp_path: Path, certificate: tuple[Path, Pat
         assert answer.outcome == "accepted"
 
 
+def test_a_certificate_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "no.pem").write_text("no certificate")
+    command = [FRAZIL, "webhooks", "serve", "--port", "0", "--certificate", "no.pem", "--key", "no.pem"]
+    environment = {**os.environ, "FRAZIL_HOME": str(tmp_path / "home")}
+
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert ended.returncode == 2, ended.stderr
+    assert "--certificate" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_a_source_may_have_its_rate_and_strangers_cannot_use_it_up(tmp_path: Path) -> None:
     with running_server(tmp_path / "home", webhook_requests_per_second=5, webhook_samples_per_minute=0) as server:
         for _ in range(50):

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.settings import PROJECT_ROOT, Settings
+from ingestion.settings import PROJECT_ROOT
+from tests.support.spark import INSTALLED
 
 PARTS = ("ingestion", "config", "models", "macros", "seeds", "snapshots", "profiles", "tests", "requirements", "docs")
 FILES = ("dbt_project.yml", "pyproject.toml", "ivy.xml", ".sqlfluff")
@@ -78,7 +79,7 @@ def test_the_models_keep_the_projects_rules(project: Path) -> None:
 
 @pytest.mark.spark
 def test_the_model_builds_and_its_tests_pass(project: Path, tmp_path: Path) -> None:
-    (tmp_path / "jars").symlink_to(Settings().jars_dir)
+    (tmp_path / "jars").symlink_to(INSTALLED / "jars")
     home = {"FRAZIL_HOME": str(tmp_path), "FRAZIL_CONFIG_DIR": str(project / "config")}
     run(project, [sys.executable, "-c", PROGRAM, "setup"], **home)
 

@@ -35,6 +35,7 @@ def test_two_sinks_on_two_journals_write_the_same_table_in_one_order(settings: S
     one.journals.refresh()
     journalled(settings, [order(number) for number in range(100, 200)], worker="w1")
     two = Sink(settings, Limits(events=10))
+    two.journals.refresh()
     rows: dict[str, int] = {}
 
     def work(name: str, sink: Sink) -> None:

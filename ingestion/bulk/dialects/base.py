@@ -1,6 +1,7 @@
 """What a database must be able to do to be loaded; one module beside this per dialect."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import importlib
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -92,16 +93,6 @@ class Dialect(Protocol):
 
 def by_name(name: str) -> Dialect:
     """The dialect called `name` (postgres, mysql, oracle)."""
-    import importlib
-
     module = importlib.import_module(f"ingestion.bulk.dialects.{name}")
     dialect: Dialect = module.DIALECT
     return dialect
-
-
-def filtered(tables: Sequence[SourceTable], pattern: str | None, names: Sequence[str]) -> list[SourceTable]:
-    """The tables whose name is LIKE `pattern` (SQL's % and _, case as written) and in `names`, if given.
-
-    Raises UsageError when a name is unknown or nothing is left.
-    """
-    raise NotImplementedError

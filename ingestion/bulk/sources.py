@@ -1,0 +1,199 @@
+"""config/sources.yaml: the databases, how they are reached, and what is decided for their tables and columns."""
+
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+
+from ingestion.bulk.model import Policy
+from ingestion.config import load_yaml
+from ingestion.errors import UsageError
+
+FILE = "sources.yaml"
+DialectName = Literal["postgres", "mysql", "oracle"]
+Mode = Literal["bulk", "cdc", "poll"]
+Contract = Literal["evolve", "freeze", "discard_row", "discard_value"]
+_PORTS = {"postgres": 5432, "mysql": 3306, "oracle": 1521}
+_NUMBER = re.compile(r"text|double|decimal\((\d{1,2}),\s*(\d{1,2})\)")
+_VARIABLE = re.compile(r"\$\{[A-Za-z_]\w*(:[^}]*)?\}")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Tls(_Model):
+    """`mode` in PostgreSQL's words; `verify_full` also compares the certificate with the host's name."""
+
+    mode: Literal["disable", "prefer", "require", "verify_ca", "verify_full"] = "prefer"
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+
+
+class ColumnOptions(_Model):
+    """What differs for one column from its source's defaults."""
+
+    out_of_range: Policy | None = None
+
+
+class TableOptions(_Model):
+    """What differs for one table; `contract` says what a change of its columns does."""
+
+    contract: Contract | None = None
+    columns: dict[str, ColumnOptions] = {}
+
+
+class DatabaseSource(_Model):
+    """One database. Passwords and notification addresses come from the environment and are never logged.
+
+    `parallel_tables` are readers within a table, `parallel_workers` tables at the same time. `include` and `exclude`
+    are shell patterns of `table` or `schema.table`. Times are in seconds.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9]*$")
+    dialect: DialectName
+    host: str = "127.0.0.1"
+    port: int = Field(default=0, ge=0, le=65535, description="0 is the dialect's usual port.")
+    database: str = Field(min_length=1, description="Oracle: the service name.")
+    user: str = Field(min_length=1)
+    password: SecretStr = SecretStr("")
+    schemas: tuple[str, ...] = Field(default=(), description="Empty: the default schema alone.")
+    include: tuple[str, ...] = ("*",)
+    exclude: tuple[str, ...] = ()
+    modes: tuple[Mode, ...] = ("bulk",)
+    parallel_tables: int = Field(default=2, ge=1, le=64)
+    parallel_workers: int = Field(default=2, ge=1, le=64)
+    batch_size: int = Field(default=50_000, ge=1, description="Rows fetched at once by row-wise drivers.")
+    max_retries: int = Field(default=5, ge=0)
+    retry_backoff: float = Field(default=1.0, gt=0, description="Seconds before the first retry, doubled each time.")
+    connect_timeout: int = Field(default=10, ge=1)
+    chunk_bytes: int = Field(default=128 * 1024 * 1024, ge=1024, description="Size of a chunk in the source.")
+    out_of_range: Policy = "keep_text"
+    long_columns: Literal["exclude", "skip_table", "error"] = "exclude"
+    number_without_precision: str = "text"
+    contract: Contract = "evolve"
+    tables: dict[str, TableOptions] = {}
+    notifications: tuple[SecretStr, ...] = Field(default=(), description="Addresses as apprise writes them.")
+    tls: Tls = Tls()
+
+    @field_validator("number_without_precision")
+    @classmethod
+    def _known_number(cls, value: str) -> str:
+        found = _NUMBER.fullmatch(value)
+        if not found:
+            raise ValueError("write text, double or decimal(p,s)")
+        if found.group(1) and not 0 < int(found.group(1)) <= 38 >= int(found.group(1)) >= int(found.group(2)):
+            raise ValueError("decimal(p,s) needs 1 <= p <= 38 and s <= p")
+        return value
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> "DatabaseSource":
+        if not self.modes:
+            raise ValueError("modes is empty: write at least one of bulk, cdc, poll")
+        return self
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    @property
+    def effective_port(self) -> int:
+        return self.port or _PORTS[self.dialect]
+
+    @property
+    def default_schema(self) -> str:
+        """The schema whose tables are `raw.<source>_<table>`, without the schema's name."""
+        return {"postgres": "public", "mysql": self.database, "oracle": self.user.upper()}[self.dialect]
+
+    @property
+    def read_schemas(self) -> tuple[str, ...]:
+        return self.schemas or (self.default_schema,)
+
+    def takes(self, schema: str, table: str) -> bool:
+        """Whether include and exclude leave the table in."""
+        names = (table, f"{schema}.{table}")
+        wanted = any(fnmatchcase(name, pattern) for name in names for pattern in self.include)
+        return wanted and not any(fnmatchcase(name, pattern) for name in names for pattern in self.exclude)
+
+    def _options(self, schema: str, table: str) -> TableOptions:
+        return self.tables.get(f"{schema}.{table}") or self.tables.get(table) or TableOptions()
+
+    def policy(self, schema: str, table: str, column: str) -> Policy:
+        """What becomes of a value that the raw type of this column cannot hold."""
+        found = self._options(schema, table).columns.get(column)
+        return (found.out_of_range if found else None) or self.out_of_range
+
+    def contract_of(self, schema: str, table: str) -> Contract:
+        """What a change of this table's columns does."""
+        return self._options(schema, table).contract or self.contract
+
+
+_MODEL_UNDER: dict[object, type[_Model]] = {"tls": Tls, "tables": TableOptions, "columns": ColumnOptions}
+
+
+def load_databases(config_dir: Path, environment: Mapping[str, str] | None = None) -> dict[str, DatabaseSource]:
+    """Every source of `config_dir`/sources.yaml by name; without the file, none.
+
+    Raises UsageError that names each wrong field and the nearest right word.
+    """
+    path = config_dir / FILE
+    if not path.exists():
+        return {}
+    document = load_yaml(path, environment)
+    blocks = document.get("sources") if isinstance(document, dict) else None
+    if not isinstance(blocks, dict) or set(document) != {"sources"}:
+        raise UsageError(f"{path}: write one top-level key, `sources:`, and a block per source below it")
+    _refuse_written_secrets(path)
+    return {str(name): _source(path, str(name), block) for name, block in blocks.items()}
+
+
+def database(config_dir: Path, name: str, environment: Mapping[str, str] | None = None) -> DatabaseSource:
+    """The source called `name`; raises UsageError that lists the sources there are."""
+    sources = load_databases(config_dir, environment)
+    if name not in sources:
+        near = get_close_matches(name, sources, 1)
+        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(sources)) or 'none'}"
+        raise UsageError(f"source {name!r} is not in {config_dir / FILE}; {hint}")
+    return sources[name]
+
+
+def _source(path: Path, name: str, block: Any) -> DatabaseSource:
+    if not isinstance(block, dict):
+        raise UsageError(f"{path}: {name}: write a block with dialect, host, database, user and password")
+    try:
+        return DatabaseSource.model_validate({**block, "name": name})
+    except ValidationError as error:
+        problems = "; ".join(_problem(name, one) for one in error.errors(include_url=False, include_input=False))
+        raise UsageError(f"{path}: {problems}") from None
+
+
+def _problem(name: str, error: Any) -> str:
+    place = [name, *(str(part) for part in error["loc"])]
+    if place[1:] == ["name"]:
+        return f"{name}: a source is one word of lower-case letters and digits, without underscore"
+    word, message = place[-1], error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        above = [part for part in error["loc"][:-1] if part in _MODEL_UNDER]
+        known = [
+            one for one in _MODEL_UNDER.get(above[-1] if above else "", DatabaseSource).model_fields if one != "name"
+        ]
+        near = get_close_matches(word, known, 1, 0.5)
+        message = f"unknown; did you mean {near[0]}?" if near else f"unknown; there are {', '.join(known)}"
+    return f"{'.'.join(place)}: {message}"
+
+
+def _refuse_written_secrets(path: Path) -> None:
+    blocks = yaml.safe_load(path.read_text(encoding="utf-8"))["sources"]
+    for name, block in blocks.items():
+        if not isinstance(block, dict):
+            continue
+        addresses = block.get("notifications") or []
+        secrets = [("password", block.get("password")), *(("notifications", one) for one in addresses)]
+        for field, value in secrets:
+            if value and not _VARIABLE.search(str(value)):
+                raise UsageError(f"{path}: {name}.{field}: secrets are not written here; write ${{VARIABLE}} instead")

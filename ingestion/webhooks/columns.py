@@ -16,6 +16,7 @@ from msgspec import Meta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_FIRST_MICROSECOND = (datetime.min.replace(tzinfo=UTC) - EPOCH) // _MICROSECOND
 _LAST_MICROSECOND = (datetime.max.replace(tzinfo=UTC) - EPOCH) // _MICROSECOND
 _MONEY = r"^-?[0-9]{1,16}(\.[0-9]{1,40})?\Z"
 _MONEY_TEXT = re.compile(_MONEY)
@@ -54,9 +55,12 @@ def iso_time(text: str) -> int:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             raise BadValueError("a time without offset")
-        return (moment - EPOCH) // _MICROSECOND
+        microseconds = (moment - EPOCH) // _MICROSECOND
     except (ValueError, OverflowError) as error:
         raise BadValueError("not an ISO 8601 time with offset") from error
+    if not _FIRST_MICROSECOND <= microseconds <= _LAST_MICROSECOND:
+        raise BadValueError("a time outside the years 1 to 9999 in UTC")
+    return microseconds
 
 
 def epoch_time(text: str, unit: int) -> int:

@@ -26,7 +26,7 @@ from ingestion.webhooks.segments import SEGMENT_BYTES, Appender, Frame, Outgoing
 ID_BYTES = 16
 _MAX_GROUP = 256
 _SCHEMA = """
-create table if not exists meta (name text primary key, value integer not null) without rowid;
+create table if not exists meta (name text primary key, value not null) without rowid;
 create table if not exists seen (hour integer, id blob, primary key (hour, id)) without rowid;
 insert or ignore into meta values ('consumed', 0);
 """
@@ -78,6 +78,7 @@ class Journal:
         self.folder = path.with_suffix(".segments")
         self.id = _journal_id(self.folder)
         self._db = database
+        self._start_anew_with_the_folder()
         self._keep_hours = keep_ids_hours
         self._segment_bytes = segment_bytes
         self._lock = -1
@@ -110,6 +111,7 @@ class Journal:
             ) from None
         self._lock = lock
         self._appender = Appender(self.folder, self._segment_bytes)
+        self._appender.last_seq = max(self._appender.last_seq, self.consumed())  # its files may have been removed
         for hour, delivery_id in self._db.execute("select hour, id from seen"):
             self._known.add(delivery_id, hour * HOUR)
         for path in segment_paths(self.folder):
@@ -222,6 +224,16 @@ class Journal:
             path.unlink(missing_ok=True)
 
     # Both sides
+
+    def _start_anew_with_the_folder(self) -> None:
+        """The numbers begin again in a folder that was made anew: nothing of it has been consumed."""
+        stored = self._db.execute("select value from meta where name = 'journal'").fetchone()
+        if stored is None or stored[0] != self.id:
+            self._db.execute("begin immediate")
+            if stored is not None:
+                self._db.execute("update meta set value = 0 where name = 'consumed'")
+            self._db.execute("insert or replace into meta values ('journal', ?)", (self.id,))
+            self._db.execute("commit")
 
     def consumed(self) -> int:
         """The last number that the sink has given back."""

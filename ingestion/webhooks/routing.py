@@ -1,5 +1,8 @@
 """Which object an event belongs to, its operation, and its place in the source's own order."""
 
+import re
+from collections.abc import Callable
+from fnmatch import translate
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -17,7 +20,7 @@ _EMPTY = frozenset({b"", b"null", b"[]", b"{}", b'""'})
 
 _TOPICS = 1_000
 
-Conditions = list[tuple[Lookup, str]]
+Conditions = list[tuple[Lookup, Callable[[str], object], bool]]
 
 
 class UnfitEventError(Exception):
@@ -72,7 +75,7 @@ class Router:
         for op, conditions, target in self._rules_for(topic):
             if not conditions or _hold(conditions, headers, values):
                 return topic, op, target
-        raise UnfitEventError("unknown_topic", "no object of the source's file accepts this event", topic)
+        raise UnfitEventError("unknown_topic", "no object of the source's file accepts this topic with such a body", topic)
 
     def _rules_for(self, topic: str) -> list[tuple[str, Conditions, "_Target"]]:
         """The rules whose patterns take `topic`, remembered for as many topics as senders really have."""
@@ -137,8 +140,14 @@ class _Target:
 
 
 def _conditions(lookups: Lookups, where: dict[str, str]) -> Conditions:
-    return [(lookups.text(parse_places(place)), wanted) for place, wanted in where.items()]
+    """For each place how it is looked up, whether a text fits, and whether it may be absent."""
+    places = [(parse_places(place), re.compile(translate(wanted))) for place, wanted in where.items()]
+    return [(lookups.text(place), pattern.match, place.optional) for place, pattern in places]
 
 
 def _hold(conditions: Conditions, headers: Headers, values: Values) -> bool:
-    return all(lookup(headers, values) == wanted for lookup, wanted in conditions)
+    for lookup, fits, optional in conditions:
+        text = lookup(headers, values)
+        if not (optional if text is None else fits(text)):
+            return False
+    return True

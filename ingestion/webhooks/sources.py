@@ -55,7 +55,11 @@ AnyTime = Annotated[Time, BeforeValidator(_time)]
 
 
 class Accept(_Model):
-    """One rule by which an event belongs to an object; the first rule that fits decides, in the file's order."""
+    """One rule by which an event belongs to an object; the first rule that fits decides, in the file's order.
+
+    `topics` and the values of `where` (by place) are shell patterns; a place that is absent fits none,
+    unless it is marked as optional (`?`).
+    """
 
     op: Literal["c", "u", "d"]
     topics: tuple[str, ...] = ("*",)

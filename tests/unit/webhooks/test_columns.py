@@ -99,6 +99,8 @@ def test_values_keep_what_their_text_says(name: str, raw: bytes, value: object) 
         ("boolean", b'"true"'),
         ("timestamp", b'"2026-01-01"'),
         ("timestamp", b'"2026-01-01T00:00:00"'),
+        ("timestamp", b'"9999-12-31T23:59:59-14:00"'),
+        ("timestamp", b'"0001-01-01T00:00:00+14:00"'),
         ("timestamp_seconds", b"1.5"),
         ("timestamp_seconds", b"-1"),
         ("timestamp_milliseconds", b"999999999999999999"),

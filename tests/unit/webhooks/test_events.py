@@ -125,6 +125,19 @@ def test_a_delete_with_content_is_quarantined(events: Split) -> None:
     )
 
 
+@pytest.mark.parametrize("topic", ["customers/update", "refunds/create", "customers/redact", "shop/redact"])
+def test_a_signed_body_sent_again_under_another_objects_topic_is_quarantined(events: Split, topic: str) -> None:
+    order = {
+        "id": 1,
+        "admin_graphql_api_id": "gid://shopify/Order/1",
+        "updated_at": "2026-01-01T00:00:00Z",
+        "created_at": "2026-01-01T00:00:00Z",
+        "customer": {"id": 191167, "email": "john@example.com"},
+    }
+
+    assert reason(events("shopify", order, {**ORDER_HEADERS, "x-shopify-topic": topic})) == "unknown_topic"
+
+
 @pytest.mark.parametrize("topic", ["customers/data_request", "customers/redact", "shop/redact"])
 def test_compliance_requests_are_rows_with_the_person_or_the_shop(sources: Sources, events: Split, topic: str) -> None:
     body: dict[str, Any] = {"shop_id": 954889, "shop_domain": "a.myshopify.com"}

@@ -75,7 +75,7 @@ class Router:
         for op, conditions, target in self._rules_for(topic):
             if not conditions or _hold(conditions, headers, values):
                 return topic, op, target
-        raise UnfitEventError("unknown_topic", "no object of the source's file accepts this topic with such a body", topic)
+        raise UnfitEventError("unknown_topic", "no object of the source's file accepts such a body with it", topic)
 
     def _rules_for(self, topic: str) -> list[tuple[str, Conditions, "_Target"]]:
         """The rules whose patterns take `topic`, remembered for as many topics as senders really have."""

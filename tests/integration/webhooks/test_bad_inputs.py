@@ -176,21 +176,22 @@ def test_http_that_is_none_is_answered_400(server: Server) -> None:
 
 
 def test_headers_without_end_are_refused(server: Server) -> None:
+    lines = b"".join(b"x-%d: %s\r\n" % (number, b"y" * 1_000) for number in range(130))
+
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(b"POST /webhooks/shopify HTTP/1.1\r\n" + lines)  # just above the limit of 128 KiB
+        answer = connection.recv(4096)
+
+    assert answer.startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_sender_that_goes_on_with_headers_is_cut_off(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(b"POST /webhooks/shopify HTTP/1.1\r\n")
-        answer = b""
-        try:
-            for number in range(1_000):
+
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            for number in range(50_000):
                 connection.sendall(b"x-%d: %s\r\n" % (number, b"y" * 1_000))
-        except OSError:
-            pass
-        else:
-            pytest.fail("fifty megabytes of headers were taken")
-        try:
-            answer = connection.recv(4096)
-        except ConnectionResetError:
-            return
-        assert not answer or answer.startswith(b"HTTP/1.1 431 ")
 
 
 def test_no_secret_is_in_the_log(server: Server) -> None:

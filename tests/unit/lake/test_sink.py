@@ -168,23 +168,6 @@ def test_deliveries_after_the_loss_of_a_journals_files_are_drained(
     assert sorted(map(int, column(catalog, "raw.shopify_orders", "id"))) == list(range(15))
 
 
-@pytest.mark.parametrize("pattern", ["*", "*.log"])
-def test_deliveries_after_the_loss_of_a_journals_files_are_drained(
-    settings: Settings, catalog: Catalog, pattern: str
-) -> None:
-    journalled(settings, [order(number) for number in range(10)])
-    drain(settings)
-    (folder,) = settings.journal_dir.glob("*.segments")
-    for file in folder.glob(pattern):
-        file.unlink()
-    journalled(settings, [order(number) for number in range(10, 15)])
-
-    counts = drain(settings)
-
-    assert counts.rows == 5
-    assert sorted(map(int, column(catalog, "raw.shopify_orders", "id"))) == list(range(15))
-
-
 def test_a_running_sink_notices_a_replaced_journal(settings: Settings, catalog: Catalog) -> None:
     journalled(settings, [order(1)])
     sink = Sink(settings)

@@ -39,6 +39,13 @@ class Settings(BaseSettings):
         default=1_000_000, ge=1, description="Deliveries waiting for the sink, per worker; above it 503."
     )
 
+    stack_dir: Path | None = Field(
+        default=None, description="Programs and data of `frazil stack`; FRAZIL_HOME/stack unless set."
+    )
+    stack_ports: dict[str, int] = Field(
+        default_factory=dict, description='Fixed ports of the stack, as JSON: {"postgres": 5432}; else a free one.'
+    )
+
     @cached_property
     def home_dir(self) -> Path:
         """`home` as an absolute path: Iceberg metadata holds it, so the folder cannot be moved later."""

@@ -8,6 +8,7 @@ from pyiceberg.catalog import Catalog
 from pyspark.sql import SparkSession
 
 from ingestion.settings import Settings
+from tests.support.databases import TestMariaDb, TestPostgres, running
 from tests.support.spark import link_jars, session_for
 
 
@@ -39,3 +40,17 @@ def catalog(settings: Settings) -> Iterator[Catalog]:
 def spark(settings: Settings) -> SparkSession:
     """Spark on the lake below `home`; dbt run in this process uses the same session."""
     return session_for(settings)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[TestPostgres]:
+    """The session's PostgreSQL, started at its first use; `postgres.database()` is an empty one for one test."""
+    with running("postgres") as server:
+        yield TestPostgres(server.facts(), server)
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[TestMariaDb]:
+    """The session's MariaDB, started at its first use; `mariadb.database()` is an empty one for one test."""
+    with running("mariadb") as server:
+        yield TestMariaDb(server.facts(), server)

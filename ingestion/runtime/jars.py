@@ -13,18 +13,18 @@ IVY_FILE = PROJECT_ROOT / "ivy.xml"
 LOCK_FILE = PROJECT_ROOT / "requirements" / "jars.lock"
 
 
-def locked_jars(part: str) -> dict[str, str]:
+def locked_jars(part: str, lock: Path = LOCK_FILE) -> dict[str, str]:
     """File name to sha256 of one part's jars, as committed."""
-    lines = (line.split() for line in LOCK_FILE.read_text(encoding="utf-8").splitlines() if line.strip())
+    lines = (line.split() for line in lock.read_text(encoding="utf-8").splitlines() if line.strip())
     return {path.removeprefix(f"{part}/"): digest for digest, path in lines if path.startswith(f"{part}/")}
 
 
-def ensure_jars(part: str, jars_dir: Path, java_home: Path) -> list[Path]:
+def ensure_jars(part: str, jars_dir: Path, java_home: Path, lock: Path = LOCK_FILE) -> list[Path]:
     """The part's jars below `jars_dir`, fetched if one is missing; a jar that differs from the lock is an error.
 
     Needs no network once the jars are there.
     """
-    wanted = locked_jars(part)
+    wanted = locked_jars(part, lock)
     folder = jars_dir / part
     if not all(_digest(folder / name) == digest for name, digest in wanted.items()):
         fetch_jars(part, jars_dir, java_home)

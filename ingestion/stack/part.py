@@ -1,0 +1,89 @@
+"""What a server of the stack must say of itself; one module in `parts/` for each, found by its file name."""
+
+import importlib
+import pkgutil
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ingestion.errors import UsageError
+
+PARTS_DIR = Path(__file__).parent / "parts"
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """How to connect: all that a client needs. `repr` leaves the password out."""
+
+    scheme: str
+    host: str
+    port: int
+    user: str
+    database: str
+    password: str
+
+    @property
+    def url(self) -> str:
+        """Without the password."""
+        return f"{self.scheme}://{self.user}@{self.host}:{self.port}/{self.database}"
+
+    def __repr__(self) -> str:
+        return f"Facts({self.url})"
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where one part is installed and what it was given: `programs` is shared and read-only, `data` is its own."""
+
+    programs: Path
+    data: Path
+    port: int
+    password: str
+
+
+Run = Callable[[Sequence[str]], None]
+"""Runs a program to its end as the user the server runs as; raises PermanentError with its last words if it fails."""
+
+
+class Part(Protocol):
+    """A server that `frazil stack` fetches, starts and stops. `stop_signal` ends it cleanly."""
+
+    name: str
+    title: str
+    stop_signal: signal.Signals
+
+    def unpack(self, artifacts: Sequence[Path], folder: Path) -> None:
+        """Put the artifacts' programs into the empty `folder`."""
+        ...
+
+    def create(self, site: Site, run: Run) -> None:
+        """Fill the empty `site.data` at the first start; the port is not known yet."""
+        ...
+
+    def command(self, site: Site) -> list[str]:
+        """The server in the foreground, listening on loopback only, writing its log to standard error."""
+        ...
+
+    def facts(self, site: Site) -> Facts:
+        """How to connect to it."""
+        ...
+
+    def ready(self, site: Site) -> bool:
+        """Whether it answers; called again until it does."""
+        ...
+
+
+def part_names() -> list[str]:
+    """All parts, sorted."""
+    return sorted(module.name for module in pkgutil.iter_modules([str(PARTS_DIR)]))
+
+
+def part_by_name(name: str) -> Part:
+    """The part called `name`; UsageError names the ones there are."""
+    if name not in part_names():
+        raise UsageError(f"no part {name!r} in the stack; there are: {', '.join(part_names())}")
+    part: Part = importlib.import_module(f"ingestion.stack.parts.{name}").PART
+    return part

@@ -1,30 +1,19 @@
 """One build of a lake at a time: a second one would read half of what the first has written."""
 
-import fcntl
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from ingestion.errors import RetryableError
+from ingestion.lease import lease
 
 
-@contextmanager
-def build_lease(home: Path) -> Iterator[None]:
-    """Hold the lake's lease; raises RetryableError (exit 75) at once if another process holds it.
+def build_lease(home: Path) -> AbstractContextManager[None]:
+    """Hold the lake's lease; entering it raises RetryableError (exit 75) at once if another process holds it.
 
     The operating system gives it back when the process ends, however it ends.
     """
-    home.mkdir(parents=True, exist_ok=True)
-    path = home / "build.lock"
-    with path.open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "unknown"
-            raise RetryableError(f"{home} is being built or maintained by process {holder}; try again later") from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
+
+    def busy(holder: str) -> RetryableError:
+        return RetryableError(f"{home} is being built or maintained by process {holder}; try again later")
+
+    return lease(home / "build.lock", busy)

@@ -8,17 +8,16 @@ another package to write tables partitioned by day. The files are written with i
 import contextlib
 import logging
 import random
+import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException, NoSuchTableError
-from pyiceberg.io.pyarrow import ParquetFormatWriter, schema_to_pyarrow
-from pyiceberg.manifest import DataFile, DataFileContent, FileFormat, ManifestFile
-from pyiceberg.partitioning import PartitionFieldValue, PartitionKey
+from pyiceberg.manifest import DataFile, ManifestFile
 from pyiceberg.table import Table
 from pyiceberg.table.metadata import TableMetadataV2
 from pyiceberg.table.refs import MAIN_BRANCH, SnapshotRefType
@@ -27,6 +26,7 @@ from pyiceberg.table.update import (
     AddSnapshotUpdate,
     AssertRefSnapshotId,
     AssertTableUUID,
+    RemovePropertiesUpdate,
     RemoveSnapshotsUpdate,
     SetPropertiesUpdate,
     SetSnapshotRefUpdate,
@@ -35,17 +35,17 @@ from pyiceberg.table.update import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingestion.errors import PermanentError, RetryableError
+from ingestion.lake.datafile import FileWriter, WrittenFile
 from ingestion.lake.expire import MERGED_PROPERTY, Bin, due_ms, expirable, unreachable
 from ingestion.lake.manifests import ManifestSet, manifests_of
-from ingestion.lake.tables import LOADED_AT, RUN_ID, TIMESTAMP
 
 log = logging.getLogger(__name__)
 
 MARK_PREFIX = "frazil.journal."
 LOADED_AT_PROPERTY = "frazil.loaded-at"  # microseconds since 1970 of the newest commit
+_RUN_ID_NOTE = "frazil.run-id"
 _TRIES = 30
 _STALE_STAMP = 30_000_000  # microseconds between the stamp and the commit after which rows are stamped again
-_MICROSECONDS_A_DAY = 86_400_000_000
 
 
 def now() -> int:
@@ -69,11 +69,20 @@ class MarkMovedError(RetryableError):
     """Somebody else read the same input: the batch must be read again from the table's mark."""
 
 
+@dataclass(frozen=True)
+class Marks:
+    """What one commit writes beside its rows: table properties set and removed, and notes of the snapshot alone."""
+
+    set: Mapping[str, str]
+    remove: tuple[str, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
 class AppendTable:
     """A table that is only appended to, by one commit per call and never twice for the same input.
 
-    `clock` gives microseconds since 1970. `_loaded_at` is one value per commit and strictly later than that of
-    the commit before, whatever the clock does.
+    `clock` gives microseconds since 1970. The load time of a commit is strictly later than that of the commit before,
+    whatever the clock does. Files may be written and committed by several threads.
     """
 
     def __init__(self, catalog: Catalog, name: str, clock: Callable[[], int] = now) -> None:
@@ -82,6 +91,7 @@ class AppendTable:
         self._clock = clock
         self._manifests: tuple[int | None, list[ManifestFile]] = (None, [])
         self._bin = Bin(self.table.io)
+        self._lock = threading.Lock()
 
     def mark(self, journal_id: str) -> int:
         """How far the rows of this input are in the table, as last seen; 0 at the start."""
@@ -90,52 +100,110 @@ class AppendTable:
     def append(self, rows: pa.Table, run_id: str, marks: Mapping[str, int]) -> Commit:
         """Commit `rows` (all columns but `_loaded_at` and `_run_id`) together with `marks`, or raise.
 
-        Raises RetryableError when nothing was committed and the same call may succeed later, MarkMovedError when
-        the batch must be read again.
+        `_loaded_at` is the commit's own. Raises RetryableError when nothing was committed and the same call may
+        succeed later, MarkMovedError when the batch must be read again.
         """
-        started = time.monotonic()
         before = {journal: self.mark(journal) for journal in marks}
-        for attempt in range(1, _TRIES + 1):
-            done = self._try(rows, run_id, marks)
-            if done is not None:
-                loaded_at, snapshot_id = done
-                return Commit(self.name, rows.num_rows, loaded_at, snapshot_id, attempt, time.monotonic() - started)
+        noted = Marks({MARK_PREFIX + journal: str(seq) for journal, seq in marks.items()}, (), {_RUN_ID_NOTE: run_id})
+
+        def decide(table: Table) -> Marks:
             if any(self.mark(journal) != seq for journal, seq in before.items()):
                 raise MarkMovedError(f"{self.name}: another sink drains the same journal; stop one of them")
-            time.sleep(random.uniform(0.01, 0.05) * min(attempt, 10))  # noqa: S311 - spreads writers, hides nothing
+            return noted
+
+        def write(loaded_at: int) -> list[WrittenFile]:
+            with FileWriter(self.table, loaded_at, run_id) as writer:
+                writer.write(rows)
+                return [writer.finish()]
+
+        done = self._commit(write, decide, is_stamped_anew=True)
+        assert done is not None
+        return done
+
+    def new_file(self, run_id: str) -> FileWriter:
+        """A data file for a later `commit`, stamped with this moment; many may be open at once."""
+        return FileWriter(self.table, self._clock(), run_id)
+
+    def commit(self, files: Sequence[WrittenFile], decide: Callable[[Table], Marks | None]) -> Commit | None:
+        """Commit `files` (none: the marks alone) with what `decide` says of the table as it is then.
+
+        `decide` is called anew before every try; when it returns None or raises, nothing is committed. Files that are
+        not committed are deleted. A file whose stamp has grown old is written anew. Raises as `append` does.
+        """
+        held = list(files)
+
+        def write(_: int) -> list[WrittenFile]:
+            oldest = self._clock() - _STALE_STAMP // 2
+            held[:] = [file if file.loaded_at > oldest else file.stamped(self.table, self._clock()) for file in held]
+            return held
+
+        with self._lock:
+            return self._commit(write, decide, is_stamped_anew=False, written=held)
+
+    def _commit(
+        self,
+        write: Callable[[int], list[WrittenFile]],
+        decide: Callable[[Table], Marks | None],
+        *,
+        is_stamped_anew: bool,
+        written: list[WrittenFile] | None = None,
+    ) -> Commit | None:
+        """The tries of one commit; `written` is deleted when it is sure that it was not committed."""
+        started = time.monotonic()
+        kept = written or []
+        for number in range(1, _TRIES + 1):
+            try:
+                marks = decide(self.table)
+            except BaseException:
+                _discard(kept, self.table)
+                raise
+            if marks is None:
+                _discard(kept, self.table)
+                return None
+            attempt = _Attempt(self.table, self._clock, is_stamped_anew)
+            if self._try(attempt, write, marks, kept):
+                seconds = time.monotonic() - started
+                return Commit(self.name, attempt.rows, attempt.loaded_at, attempt.snapshot_id, number, seconds)
+            time.sleep(random.uniform(0.01, 0.05) * min(number, 10))  # noqa: S311 - spreads writers, hides nothing
+        _discard(kept, self.table)
         raise RetryableError(f"{self.name}: {_TRIES} commits in a row met another writer's; run the command again")
 
-    def _try(self, rows: pa.Table, run_id: str, marks: Mapping[str, int]) -> tuple[int, int] | None:
-        """Stamp, write and commit once; None if another writer was faster (nothing of it is left then)."""
-        attempt = _Attempt(self.table, self._clock)
+    def _try(
+        self,
+        attempt: "_Attempt",
+        write: Callable[[int], list[WrittenFile]],
+        marks: Marks,
+        kept: list[WrittenFile],
+    ) -> bool:
+        """Write and commit once; False if another writer was faster (nothing of the try is left then)."""
         try:
-            attempt.write(rows, run_id, marks, self._current_manifests())
+            attempt.write(write(attempt.loaded_at), marks, self._current_manifests())
         except OSError as error:
-            attempt.discard()
+            attempt.discard(kept)
             raise RetryableError(f"{self.name}: nothing committed, {_short(error)}") from error
         except BaseException:
-            attempt.discard()
+            attempt.discard(kept)
             raise
         if self._clock() - attempt.loaded_at > _STALE_STAMP:
             attempt.discard()
-            return None
+            return False
         try:
             attempt.commit()
         except CommitFailedException:
             attempt.discard()
             self.table.refresh()
-            return None
+            return False
         except NoSuchTableError as error:
-            attempt.discard()
+            attempt.discard(kept)
             raise PermanentError(f"{self.name} has been dropped; `frazil setup` makes it anew, empty") from error
         except (CommitStateUnknownException, OSError, SQLAlchemyError) as error:
             if not self._landed(attempt.snapshot_id, error):
                 if not isinstance(error, CommitStateUnknownException):
-                    attempt.discard()
+                    attempt.discard(kept)
                 raise RetryableError(f"{self.name}: nothing committed, {_short(error)}") from error
         self._manifests = (attempt.snapshot_id, attempt.manifests)
         self._clean_up(attempt)
-        return attempt.loaded_at, attempt.snapshot_id
+        return True
 
     def _clean_up(self, attempt: "_Attempt") -> None:
         if attempt.expired:
@@ -163,9 +231,9 @@ class AppendTable:
 
 
 class _Attempt:
-    """The files and metadata changes of one try."""
+    """The metadata changes of one try, and its data files if they are made for it alone (`is_stamped_anew`)."""
 
-    def __init__(self, table: Table, clock: Callable[[], int]) -> None:
+    def __init__(self, table: Table, clock: Callable[[], int], is_stamped_anew: bool) -> None:
         self._table = table
         assert isinstance(table.metadata, TableMetadataV2)
         self.base = table.metadata
@@ -173,23 +241,24 @@ class _Attempt:
         self.snapshot_id = table.metadata.new_snapshot_id()
         self.expired = expirable(table.metadata, self.loaded_at // 1000)
         self.manifests: list[ManifestFile] = []
-        self._token = str(uuid.uuid4())
-        self._data: list[str] = []
-        self._metadata = ManifestSet(table, self.snapshot_id, self._token)
+        self.rows = 0
+        self._own: list[WrittenFile] = []
+        self._is_stamped_anew = is_stamped_anew
+        self._metadata = ManifestSet(table, self.snapshot_id, str(uuid.uuid4()))
 
-    def write(self, rows: pa.Table, run_id: str, marks: Mapping[str, int], manifests: list[ManifestFile]) -> None:
-        """Write data file, manifest and manifest list; nothing refers to them yet."""
+    def write(self, files: list[WrittenFile], marks: Marks, manifests: list[ManifestFile]) -> None:
+        """Write manifest and manifest list; nothing refers to them yet."""
+        self._own = list(files) if self._is_stamped_anew else []
         metadata = self.base
-        file = self._data_file(rows, run_id)
         parent = metadata.current_snapshot_id
         sequence_number = metadata.last_sequence_number + 1
-        added = self._metadata.added([file])
+        added = [self._metadata.added([file.data_file for file in files])] if files else []
         merged = self._metadata.merged(manifests)
-        self.manifests = [added, *merged]
+        self.manifests = [*added, *merged]
+        self.rows = sum(file.rows for file in files)
         location = self._metadata.listed(self.manifests, sequence_number, parent)
-        properties = {MARK_PREFIX + journal: str(seq) for journal, seq in marks.items()}
-        properties[LOADED_AT_PROPERTY] = str(self.loaded_at)
-        notes = {**properties, "frazil.run-id": run_id}
+        properties = {**marks.set, LOADED_AT_PROPERTY: str(self.loaded_at)}
+        notes = {**(properties if self._is_stamped_anew else {}), **marks.notes}
         if len(merged) < len(manifests):
             notes[MERGED_PROPERTY] = str(len(manifests) - len(merged) + 1)
         snapshot = Snapshot.model_validate(
@@ -199,7 +268,7 @@ class _Attempt:
                 "sequence-number": sequence_number,
                 "timestamp-ms": self.loaded_at // 1000,
                 "manifest-list": location,
-                "summary": self._summary(file, notes),
+                "summary": self._summary([file.data_file for file in files], notes),
                 "schema-id": metadata.current_schema_id,
             }
         )
@@ -214,6 +283,8 @@ class _Attempt:
                 {"ref-name": MAIN_BRANCH, "type": SnapshotRefType.BRANCH, "snapshot-id": self.snapshot_id}
             ),
         )
+        if marks.remove:
+            self._updates += (RemovePropertiesUpdate(removals=list(marks.remove)),)
         if self.expired:
             gone = [found.snapshot_id for found in self.expired]
             self._updates += (RemoveSnapshotsUpdate.model_validate({"snapshot-ids": gone}),)
@@ -221,63 +292,29 @@ class _Attempt:
     def commit(self) -> None:
         self._table._do_commit(updates=self._updates, requirements=self._requirements)
 
-    def discard(self) -> None:
-        """Remove what was written: no snapshot refers to it."""
-        for location in (*self._data, *self._metadata.written):
+    def discard(self, kept: Sequence[WrittenFile] = ()) -> None:
+        """Remove what was written for this try, and `kept`: no snapshot refers to it."""
+        _discard([*self._own, *kept], self._table)
+        for location in self._metadata.written:
             with contextlib.suppress(OSError):
                 self._table.io.delete(location)
 
-    def _data_file(self, rows: pa.Table, run_id: str) -> DataFile:
-        table = self._table
-        spec = table.spec()
-        day = self.loaded_at // _MICROSECONDS_A_DAY
-        key = PartitionKey([PartitionFieldValue(field, day) for field in spec.fields], spec, table.schema())
-        location = table.location_provider().new_data_location(f"00000-0-{self._token}.parquet", key)
-        self._data.append(location)
-        output = table.io.new_output(location)
-        writer = ParquetFormatWriter(output, table.schema(), table.properties)
-        with writer:
-            writer.write(self._stamped(rows, run_id))
-        return DataFile.from_args(
-            content=DataFileContent.DATA,
-            file_path=location,
-            file_format=FileFormat.PARQUET,
-            partition=key.partition,
-            file_size_in_bytes=len(output),
-            sort_order_id=None,
-            spec_id=spec.spec_id,
-            equality_ids=None,
-            key_metadata=None,
-            **writer.result().to_serialized_dict(),
-        )
-
-    def _stamped(self, rows: pa.Table, run_id: str) -> pa.Table:
-        """`rows` in the stored table's column order, with the stamp; a column no longer configured is null."""
-        size = rows.num_rows
-        stamps = {
-            LOADED_AT.name: pa.repeat(pa.scalar(self.loaded_at, TIMESTAMP), size),
-            RUN_ID.name: pa.repeat(pa.scalar(run_id), size),
-        }
-        fields, arrays = [], []
-        for field in schema_to_pyarrow(self._table.schema()):
-            column = stamps.get(field.name)
-            if column is None and field.name in rows.column_names:
-                column = rows[field.name]
-            if column is None:
-                column = pa.nulls(size, field.type)
-            fields.append(field.with_type(column.type))
-            arrays.append(column)
-        return pa.table(arrays, schema=pa.schema(fields))
-
-    def _summary(self, file: DataFile, properties: Mapping[str, str]) -> Summary:
+    def _summary(self, files: Sequence[DataFile], properties: Mapping[str, str]) -> Summary:
         metadata = self._table.metadata
         collector = SnapshotSummaryCollector()
-        collector.add_file(file, metadata.schema(), metadata.spec())
+        for file in files:
+            collector.add_file(file, metadata.schema(), metadata.spec())
         previous = metadata.current_snapshot()
         return update_snapshot_summaries(
             Summary(operation=Operation.APPEND, **collector.build(), **properties),
             previous.summary.additional_properties if previous and previous.summary else None,
         )
+
+
+def _discard(files: Sequence[WrittenFile], table: Table) -> None:
+    for file in files:
+        with contextlib.suppress(OSError):
+            table.io.delete(file.data_file.file_path)
 
 
 def _next_stamp(table: Table, clock: int) -> int:

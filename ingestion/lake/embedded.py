@@ -15,6 +15,7 @@ from pyiceberg.table.refs import MAIN_BRANCH, SnapshotRef
 from pyiceberg.table.snapshots import MetadataLogEntry, SnapshotLogEntry
 from pyiceberg.table.update import (
     AddSnapshotUpdate,
+    RemovePropertiesUpdate,
     RemoveSnapshotsUpdate,
     SetPropertiesUpdate,
     SetSnapshotRefUpdate,
@@ -25,7 +26,13 @@ from sqlalchemy import ColumnElement, and_, select, update
 
 from ingestion.errors import PermanentError
 
-_CHEAP = (AddSnapshotUpdate, RemoveSnapshotsUpdate, SetPropertiesUpdate, SetSnapshotRefUpdate)
+_CHEAP = (
+    AddSnapshotUpdate,
+    RemovePropertiesUpdate,
+    RemoveSnapshotsUpdate,
+    SetPropertiesUpdate,
+    SetSnapshotRefUpdate,
+)
 
 
 class EmbeddedCatalog(SqlCatalog):
@@ -98,6 +105,8 @@ def _updated(base: Table, updates: tuple[TableUpdate, ...]) -> TableMetadataV2:
     for found in updates:
         if isinstance(found, SetPropertiesUpdate):
             properties.update(found.updates)
+        elif isinstance(found, RemovePropertiesUpdate):
+            properties = {key: value for key, value in properties.items() if key not in found.removals}
         elif isinstance(found, AddSnapshotUpdate):
             snapshot = found.snapshot
             if (snapshot.sequence_number or 0) <= sequence_number:

@@ -10,10 +10,17 @@ from pyiceberg.transforms import DayTransform
 from pyiceberg.types import (
     BinaryType,
     BooleanType,
+    DateType,
+    DecimalType,
+    DoubleType,
+    FloatType,
     IcebergType,
+    IntegerType,
     LongType,
+    MapType,
     NestedField,
     StringType,
+    TimestampType,
     TimestamptzType,
 )
 
@@ -25,11 +32,17 @@ RUN_ID = pa.field("_run_id", pa.string())
 
 _TYPES: dict[pa.DataType, IcebergType] = {
     pa.string(): StringType(),
+    pa.int32(): IntegerType(),
     pa.int64(): LongType(),
+    pa.float32(): FloatType(),
+    pa.float64(): DoubleType(),
     pa.bool_(): BooleanType(),
     pa.binary(): BinaryType(),
+    pa.date32(): DateType(),
+    pa.timestamp("us"): TimestampType(),
     TIMESTAMP: TimestamptzType(),
 }
+TEXT_MAP = pa.map_(pa.string(), pa.string())
 
 PROPERTIES = {
     "format-version": "2",
@@ -41,6 +54,7 @@ PROPERTIES = {
     "write.metadata.metrics.default": "none",
     "write.metadata.metrics.column._loaded_at": "full",
     "write.metadata.metrics.column._received_at": "full",
+    "write.metadata.metrics.column._run_id": "full",  # one run of many is read without the others' files
 }
 _FIRST_PLATFORM_COLUMN = "_payload"
 
@@ -71,11 +85,27 @@ def iceberg_schema(columns: pa.Schema) -> Schema:
     """The Iceberg form of an Arrow schema; every column is optional, ids are the order."""
     fields = []
     for number, field in enumerate(columns, start=1):
-        kind = _TYPES.get(field.type)
+        kind = iceberg_type(field.type, len(columns) + 2 * number)
         if kind is None:
             raise ContractError(f"column {field.name}: raw tables have no type for Arrow's {field.type}")
         fields.append(NestedField(number, field.name, kind, required=False))
     return Schema(*fields)
+
+
+def iceberg_type(kind: pa.DataType, next_id: int = 1) -> IcebergType | None:
+    """The Iceberg type that holds every value of an Arrow type, or None; a map's fields get the two ids given."""
+    if pa.types.is_decimal128(kind) and kind.scale >= 0:
+        return DecimalType(kind.precision, kind.scale)
+    if kind == TEXT_MAP:
+        return MapType(next_id, StringType(), next_id + 1, StringType(), value_required=False)
+    return _TYPES.get(kind)
+
+
+def same_type(one: IcebergType, other: IcebergType) -> bool:
+    """Whether two column types are equal but for the ids of their parts."""
+    if isinstance(one, MapType) and isinstance(other, MapType):
+        return (one.key_type, one.value_type) == (other.key_type, other.value_type)
+    return one == other
 
 
 def _by_day(schema: Schema) -> PartitionSpec:
@@ -87,7 +117,7 @@ def _grown(table: Table, name: str, wanted: Schema) -> Table:
     present = {field.name: field.field_type for field in table.schema().fields}
     for field in wanted.fields:
         stored = present.get(field.name, field.field_type)
-        if stored != field.field_type:
+        if not same_type(stored, field.field_type):
             raise ContractError(
                 f"{name}.{field.name} is {stored} in the lake and {field.field_type} in the configuration; "
                 "a stored column keeps its type: give the new one another name"

@@ -1,0 +1,177 @@
+"""How far a copy of a table is loaded: a mark in the raw table's own properties, moved by the commits of its chunks.
+
+The mark is the one truth: it is in the same Iceberg commit as the rows, outlives the expiry of snapshots, and holds
+the whole plan, so that a killed load goes on with what is left. `metadata.cdc_status` and `metadata.bulk_runs` are
+written after it and can be made again from it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+from pyiceberg.table import Table
+
+from ingestion.bulk.model import Chunk, Consistency, Position, SourceTable
+from ingestion.lake.append import Marks
+
+PREFIX = "frazil.bulk."
+_RUNS_KEPT = 10
+
+
+class View(msgspec.Struct, frozen=True):
+    """One snapshot of the source that chunks were read in."""
+
+    position: str
+    snapshot: str
+    start: str
+    captured_at: datetime
+
+    @classmethod
+    def of(cls, position: Position) -> "View":
+        return cls(position.position, position.snapshot, position.start, position.captured_at)
+
+
+class Done(msgspec.Struct, frozen=True, array_like=True):
+    """A committed chunk: the number of its view, its rows, and the source's hash of them in that view, if taken."""
+
+    view: int
+    rows: int
+    hash: str | None = None
+
+
+class Planned(msgspec.Struct, frozen=True, array_like=True):
+    """A chunk as planned; its place in the plan is its number."""
+
+    id: str
+    predicate: str
+    rows: int
+    bytes: int
+
+    def chunk(self) -> Chunk:
+        return Chunk(self.id, self.predicate, self.rows, self.bytes)
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """One copy of one table. It is complete when every planned chunk is done, and then has `completed_at`.
+
+    `columns` stands for the source's columns as they were; a plan `by_key` means the same rows in another snapshot.
+    """
+
+    source: str
+    source_table: str
+    engine: str
+    started_at: datetime
+    columns: str
+    by_key: bool
+    chunks: tuple[Planned, ...]
+    views: tuple[View, ...] = ()
+    done: Mapping[int, Done] = {}
+    completed_at: datetime | None = None
+
+    @property
+    def rows(self) -> int:
+        return sum(chunk.rows for chunk in self.done.values())
+
+    @property
+    def consistency(self) -> Consistency:
+        return "snapshot" if len(self.views) <= 1 else "per_chunk"
+
+    @property
+    def remaining(self) -> list[int]:
+        """The numbers of the chunks that are not committed."""
+        return [number for number in range(len(self.chunks)) if number not in self.done]
+
+    @property
+    def first_view(self) -> View | None:
+        """The view whose log position is the earliest: the change stream is read from there."""
+        return min(self.views, key=lambda view: view.position, default=None)
+
+    def with_done(self, view: View, finished: Mapping[int, tuple[int, str | None]]) -> "Mark":
+        """The mark after one more commit of chunks read in `view`: number to rows and source hash."""
+        views = self.views if view in self.views else (*self.views, view)
+        place = views.index(view)
+        done = {**self.done, **{number: Done(place, *found) for number, found in finished.items()}}
+        completed = datetime.now(UTC) if len(done) == len(self.chunks) else None
+        return msgspec.structs.replace(self, views=views, done=done, completed_at=completed)
+
+
+def planned(source: str, table: SourceTable, engine: str, chunks: Sequence[Chunk], *, by_key: bool) -> Mark:
+    """The mark of a copy that is about to begin."""
+    return Mark(
+        source=source,
+        source_table=f"{table.schema}.{table.name}",
+        engine=engine,
+        started_at=datetime.now(UTC),
+        columns=column_print(table),
+        by_key=by_key,
+        chunks=tuple(Planned(chunk.id, chunk.predicate, chunk.rows, chunk.bytes) for chunk in chunks),
+    )
+
+
+def column_print(table: SourceTable) -> str:
+    """A text that changes with the columns or the key: a copy is not continued across such a change."""
+    columns = ", ".join(f"{column.name} {column.source_type} {column.policy}" for column in table.columns)
+    return f"{columns}; key {', '.join(table.key)}"
+
+
+def marks_of(table: Table) -> dict[str, Mark]:
+    """Every copy that the table knows of, by run id, oldest first."""
+    found = {
+        name.removeprefix(PREFIX): msgspec.json.decode(text, type=Mark)
+        for name, text in table.properties.items()
+        if name.startswith(PREFIX)
+    }
+    return dict(sorted(found.items(), key=lambda item: item[1].started_at))
+
+
+def newest_complete(table: Table) -> tuple[str, Mark] | None:
+    """The newest complete copy."""
+    complete = [(run_id, mark) for run_id, mark in marks_of(table).items() if mark.completed_at]
+    return max(complete, key=lambda item: item[1].completed_at or item[1].started_at, default=None)
+
+
+def resumable(table: Table, wanted: SourceTable) -> tuple[str, Mark] | None:
+    """The newest copy, if it is incomplete and may be gone on with in a later snapshot."""
+    known = list(marks_of(table).items())
+    if not known:
+        return None
+    run_id, mark = known[-1]
+    if mark.completed_at or not mark.by_key or mark.columns != column_print(wanted):
+        return None
+    return run_id, mark
+
+
+def moved(table: Table, run_id: str, plan: Mark, view: View, finished: Mapping[int, tuple[int, str | None]]) -> Marks:
+    """What a commit of chunks writes beside their rows; with the last chunk, marks of older copies are dropped."""
+    mark = mark_in(table, run_id, plan).with_done(view, finished)
+    ids = " ".join(mark.chunks[number].id for number in finished)
+    notes = {"frazil.run-id": run_id, "frazil.chunks": ids, "frazil.position": view.position}
+    changed = {PREFIX + run_id: msgspec.json.encode(mark).decode()}
+    if mark.completed_at is None:
+        return Marks(changed, (), notes)
+    shortened, dropped = _aged(table, run_id)
+    return Marks({**shortened, **changed}, tuple(dropped), notes)
+
+
+def mark_in(table: Table, run_id: str, plan: Mark) -> Mark:
+    """The stored mark of a run, or `plan` if nothing of it is committed."""
+    text = table.properties.get(PREFIX + run_id)
+    return plan if text is None else msgspec.json.decode(text, type=Mark)
+
+
+def _aged(table: Table, run_id: str) -> tuple[dict[str, str], list[str]]:
+    """Older copies when `run_id` is complete: incomplete ones and the oldest go, of the others the hashes do."""
+    others = {other: mark for other, mark in marks_of(table).items() if other != run_id}
+    complete = [other for other, mark in others.items() if mark.completed_at][-(_RUNS_KEPT - 1) :]
+    dropped = [PREFIX + other for other in others if other not in complete]
+    return dict(_shortened(others, complete)), dropped
+
+
+def _shortened(marks: Mapping[str, Mark], runs: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The marks of `runs` as one chunk each: what their chunks were is of no use once a newer copy is complete."""
+    for run_id in runs:
+        mark = marks[run_id]
+        if len(mark.chunks) > 1:
+            whole = Planned("all", "", mark.rows, sum(chunk.bytes for chunk in mark.chunks))
+            short = msgspec.structs.replace(mark, chunks=(whole,), done={0: Done(0, mark.rows)})
+            yield PREFIX + run_id, msgspec.json.encode(short).decode()

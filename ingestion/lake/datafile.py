@@ -1,0 +1,131 @@
+"""One Parquet file of an append-only table, written batch by batch and stamped with the time of its making."""
+
+import contextlib
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyiceberg.io.pyarrow import ParquetFormatWriter, schema_to_pyarrow
+from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+from pyiceberg.partitioning import PartitionFieldValue, PartitionKey
+from pyiceberg.table import Table
+
+from ingestion.lake.tables import LOADED_AT, RUN_ID, TIMESTAMP
+
+_MICROSECONDS_A_DAY = 86_400_000_000
+_ROW_GROUP = 128 << 10  # rows at most
+
+
+@dataclass(frozen=True)
+class WrittenFile:
+    """A finished file that no snapshot refers to yet; `loaded_at` (microseconds since 1970) is in all its rows."""
+
+    data_file: DataFile
+    rows: int
+    loaded_at: int
+    run_id: str
+
+    def stamped(self, table: Table, loaded_at: int) -> "WrittenFile":
+        """The same rows in a new file with another load time; the old file is deleted."""
+        with FileWriter(table, loaded_at, self.run_id) as writer:
+            with table.io.new_input(self.data_file.file_path).open() as file:
+                for batch in pq.ParquetFile(file).iter_batches(_ROW_GROUP):
+                    rows = pa.Table.from_batches([batch])
+                    writer.write(rows.drop_columns([LOADED_AT.name, RUN_ID.name]))
+            written = writer.finish()
+        with contextlib.suppress(OSError):
+            table.io.delete(self.data_file.file_path)
+        return written
+
+
+class FileWriter:
+    """Use with `with`: leaving it without `finish` removes the file. For one thread."""
+
+    def __init__(self, table: Table, loaded_at: int, run_id: str) -> None:
+        self.loaded_at = loaded_at
+        self.rows = 0
+        self._run_id = run_id
+        self._spec = table.spec()
+        self._fields = list(schema_to_pyarrow(table.schema()))
+        day = loaded_at // _MICROSECONDS_A_DAY
+        values = [PartitionFieldValue(field, day) for field in self._spec.fields]
+        self._key = PartitionKey(values, self._spec, table.schema())
+        self._location = table.location_provider().new_data_location(f"00000-0-{uuid.uuid4()}.parquet", self._key)
+        self._io = table.io
+        self._output = table.io.new_output(self._location)
+        self._writer = ParquetFormatWriter(self._output, table.schema(), table.properties)
+        self._is_finished = False
+        self._waiting: list[pa.Table] = []
+        self._waiting_rows = 0
+
+    def __enter__(self) -> "FileWriter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if self._is_finished:
+            return
+        with contextlib.suppress(Exception):  # a writer that failed, or was never written to, cannot be closed either
+            self._writer.close()
+        with contextlib.suppress(OSError):
+            self._io.delete(self._location)
+
+    def write(self, rows: pa.Table) -> None:
+        """Add rows: any of the table's columns but `_loaded_at` and `_run_id`; a column that is missing is null."""
+        self._waiting.append(rows)
+        self._waiting_rows += rows.num_rows
+        if self._waiting_rows >= _ROW_GROUP:
+            self._flush()
+
+    def finish(self) -> WrittenFile:
+        """The file on disk, complete; at least one row must have been written."""
+        self._flush()
+        statistics = self._writer.close()
+        data_file = DataFile.from_args(
+            content=DataFileContent.DATA,
+            file_path=self._location,
+            file_format=FileFormat.PARQUET,
+            partition=self._key.partition,
+            file_size_in_bytes=len(self._output),
+            sort_order_id=None,
+            spec_id=self._spec.spec_id,
+            equality_ids=None,
+            key_metadata=None,
+            **statistics.to_serialized_dict(),
+        )
+        self._is_finished = True
+        return WrittenFile(data_file, self.rows, self.loaded_at, self._run_id)
+
+    def _flush(self) -> None:
+        if not self._waiting_rows:
+            return
+        rows = pa.concat_tables(self._waiting)
+        self._waiting, self._waiting_rows = [], 0
+        self._writer.write(self._stored(rows))
+        self.rows += rows.num_rows
+
+    def _stored(self, rows: pa.Table) -> pa.Table:
+        """`rows` in the stored table's column order, with the stamp; a column no longer configured is null."""
+        return pa.table(*_columns(rows, self._fields, self.loaded_at, self._run_id))
+
+
+def _columns(
+    rows: pa.Table, fields: Sequence[pa.Field], loaded_at: int, run_id: str
+) -> tuple[list[pa.Array | pa.ChunkedArray], pa.Schema]:
+    stamps = {LOADED_AT.name: pa.scalar(loaded_at, TIMESTAMP), RUN_ID.name: pa.scalar(run_id)}
+    arrays: list[pa.Array | pa.ChunkedArray] = []
+    stored = []
+    for field in fields:
+        if field.name in stamps:
+            column = pa.repeat(stamps[field.name], rows.num_rows)
+        elif field.name in rows.column_names:
+            column = rows[field.name]
+        else:
+            column = pa.nulls(rows.num_rows, field.type)
+        if pa.types.is_nested(field.type):
+            column = column.cast(field.type)  # the ids of its parts are in the stored type
+        arrays.append(column)
+        stored.append(field.with_type(column.type))
+    return arrays, pa.schema(stored)

@@ -32,7 +32,7 @@ from ingestion.webhooks.sources import SourceConfig, load_sources
 
 log = logging.getLogger(__name__)
 
-_CHUNK = 2 << 20  # bytes of a journal that are in memory before they are split
+_CHUNK = 4 << 20  # bytes of a journal that are in memory before they are split
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ Times are integers: microseconds since 1970 in UTC.
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -49,6 +50,7 @@ def scalar(raw: bytes) -> str | None:
     return raw.decode()
 
 
+@lru_cache(maxsize=4096)  # a body says the same moment several times over
 def iso_time(text: str) -> int:
     """ISO 8601 with an offset or Z; a time without one could be any zone's and is refused."""
     try:
@@ -103,8 +105,8 @@ def _money(raw: bytes) -> str | None:
     return text
 
 
-def _json(raw: bytes) -> str | None:
-    return None if raw in (b"", b"null") else raw.decode()
+def _json(raw: bytes) -> bytes | None:
+    return None if raw in (b"", b"null") else raw
 
 
 def _reference(raw: bytes) -> str | None:
@@ -156,4 +158,5 @@ TYPES: dict[str, ColumnType] = {
     "timestamp_milliseconds": ColumnType(_TIME, _EpochMilli | None, lambda value: value * 1_000, _milliseconds),
 }
 """`string`: text, or a number exactly as written. `id`: the same, not empty. `reference`: an id, or an expanded
-object's own `id`. `json`: the exact source text. `money`: a decimal as text. `timestamp`: ISO 8601 with offset."""
+object's own `id`. `json`: the exact source text, as UTF-8 bytes. `money`: a decimal as text. `timestamp`: ISO 8601
+with offset."""

@@ -1,6 +1,6 @@
 """Places turned into functions: each takes a request's headers and the values read from its body."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Raw
 
@@ -29,6 +29,8 @@ class Lookups:
         """The first value there, as text. An object, array or boolean counts as its JSON text; if strict, as absent."""
         if places is None:
             return lambda headers, values: None
+        if all(place.kind == "header" for place in places.choices):
+            return _first_header([place.path[0] for place in places.choices])
         steps = [self._step(place, strict) for place in places.choices]
         if len(steps) == 1:
             return steps[0]
@@ -64,6 +66,17 @@ class Lookups:
         path = self._data + place.path if place.kind == "data" else place.path
         index = self._paths.setdefault(path, len(self._paths))
         return lambda headers, values: _as_text(bytes(values[index]), strict)
+
+
+def _first_header(names: Sequence[str]) -> Lookup:
+    def first(headers: Headers, values: Values) -> str | None:
+        for name in names:
+            found = headers.get(name)
+            if found is not None:
+                return found
+        return None
+
+    return first
 
 
 def _as_text(raw: bytes, strict: bool) -> str | None:

@@ -1,0 +1,120 @@
+"""The `copy` engine: the dialect's reader to Arrow to our writer, several readers within a table."""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+from pyiceberg.table import Table
+
+from ingestion.bulk.dialects.base import Dialect, Reader, Snapshot
+from ingestion.bulk.marks import Mark, View, mark_in, moved
+from ingestion.bulk.model import SourceTable
+from ingestion.bulk.rows import RowMaker
+from ingestion.errors import ContractError, FrazilError
+from ingestion.lake.append import AppendTable, Marks
+from ingestion.lake.datafile import WrittenFile
+
+
+class StoppedError(FrazilError):
+    """The load was told to stop; what is committed stays, and the same command goes on from there."""
+
+
+@dataclass
+class Copy:
+    """One run over one table: what an engine needs to bring the chunks that are not committed into raw.
+
+    `advance` is told of rows as they are read (negative: they are read again). With `is_proven` the source's own count
+    and hash of each chunk are taken in the same view and kept in the mark.
+    """
+
+    dialect: Dialect
+    table: SourceTable
+    raw: AppendTable
+    run_id: str
+    plan: Mark
+    stop: threading.Event
+    advance: Callable[[int], None]
+    is_proven: bool = True
+    shape: Callable[[pa.Table], pa.Table] = field(default=lambda rows: rows)
+
+    def mark(self) -> Mark:
+        """The stored mark, as last seen."""
+        return mark_in(self.raw.table, self.run_id, self.plan)
+
+
+def copy_chunks(run: Copy, snapshot: Snapshot, readers: int) -> None:
+    """Read and commit what is left, chunk by chunk; the first error stops the other readers and is raised."""
+    left = deque(run.mark().remaining)
+    failed = threading.Event()
+    view = View.of(snapshot.position)
+
+    def work() -> None:
+        try:
+            with snapshot.reader() as reader:
+                while not failed.is_set():
+                    try:
+                        number = left.popleft()
+                    except IndexError:
+                        return
+                    _copy_chunk(run, reader, view, number, failed)
+        except BaseException:
+            failed.set()
+            raise
+
+    count = max(1, min(readers, len(left)))
+    if count == 1:
+        work()
+        return
+    with ThreadPoolExecutor(count, thread_name_prefix=run.table.name) as pool:
+        done = [pool.submit(work) for _ in range(count)]
+        wait(done)
+    errors = [error for error in (one.exception() for one in done) if error is not None]
+    for error in sorted(errors, key=lambda found: isinstance(found, StoppedError)):
+        raise error
+
+
+def _copy_chunk(run: Copy, reader: Reader, view: View, number: int, failed: threading.Event) -> None:
+    chunk = run.plan.chunks[number].chunk()
+    maker = RowMaker(run.table, view, chunk.id)
+    rows = 0
+    try:
+        with run.raw.new_file(run.run_id) as file:
+            for batch in reader.read(run.table, chunk):
+                if run.stop.is_set() or failed.is_set():
+                    raise StoppedError(f"{run.table.raw_name}: stopped")
+                if batch.num_rows:
+                    file.write(run.shape(maker.made(batch)))
+                    rows += batch.num_rows
+                    run.advance(batch.num_rows)
+            proof = source_hash(run, reader, chunk.predicate, rows)
+            files = [file.finish()] if rows else []
+    except BaseException:
+        run.advance(-rows)
+        raise
+    commit_chunks(run, view, files, {number: (rows, proof)})
+
+
+def source_hash(run: Copy, reader: Reader, predicate: str, rows: int) -> str | None:
+    """The source's hash of a chunk of which `rows` were read; raises ContractError if it counts differently."""
+    if not run.is_proven:
+        return None
+    count, found = reader.fetch(run.dialect.row_hash(run.table, predicate))[0]
+    if int(count) != rows:
+        raise ContractError(
+            f"{run.table.raw_name}: read {rows} rows where the source counts {count} ({predicate or 'all'}); "
+            "nothing of this chunk is kept; load the table again"
+        )
+    return str(found)
+
+
+def commit_chunks(run: Copy, view: View, files: list[WrittenFile], finished: dict[int, tuple[int, str | None]]) -> None:
+    """Commit the files of these chunks with their mark; files of chunks that another process committed are deleted."""
+
+    def decide(table: Table) -> Marks | None:
+        done = mark_in(table, run.run_id, run.plan).done
+        return None if done.keys() & finished.keys() else moved(table, run.run_id, run.plan, view, finished)
+
+    run.raw.commit(files, decide)

@@ -1,0 +1,326 @@
+"""One table from the source to raw: go on with an unfinished copy or begin one, and try again what may pass."""
+
+import errno
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import tenacity
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NoSuchTableError
+from sqlalchemy.exc import SQLAlchemyError
+
+from ingestion.bulk.copy import Copy, StoppedError, copy_chunks
+from ingestion.bulk.dialects.base import Dialect, Snapshot
+from ingestion.bulk.marks import Mark, marks_of, newest_complete, planned, resumable
+from ingestion.bulk.model import SourceTable
+from ingestion.bulk.progress import Board
+from ingestion.bulk.rows import stored_columns
+from ingestion.bulk.sources import DatabaseSource
+from ingestion.bulk.state import State, TableStatus, status_of
+from ingestion.errors import FrazilError, PermanentError, RetryableError
+from ingestion.lake.append import AppendTable
+from ingestion.lake.tables import ensure_table
+from ingestion.lease import lease
+from ingestion.settings import Settings
+
+log = logging.getLogger(__name__)
+
+Status = Literal["loaded", "complete", "busy", "interrupted", "failed"]
+_LONGEST_PAUSE = 60.0
+_MOST_CHUNKS = 2000  # of one table: the plan is part of every commit
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class BusyError(RetryableError):
+    """Another process is loading this table."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one table; `complete` was so before, `busy` is being loaded by another process."""
+
+    table: str
+    source_table: str
+    status: Status
+    rows: int = 0
+    chunks: int = 0
+    seconds: float = 0.0
+    consistency: str | None = None
+    position: str | None = None
+    run_id: str | None = None
+    attempts: int = 0
+    error: str | None = None
+    resume: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all tables of one load share."""
+
+    settings: Settings
+    source: DatabaseSource
+    dialect: Dialect
+    catalog: Catalog
+    state: State
+    board: Board
+    stop: threading.Event
+    readers: int
+    is_resumed: bool
+    is_proven: bool
+    engine: str
+
+
+class SharedView:
+    """The load's one snapshot; a table whose reader failed asks whether it is still there."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+
+    def is_alive(self) -> bool:
+        try:
+            with self.snapshot.reader() as reader:
+                reader.fetch("select 1")
+        except FrazilError:
+            return False
+        return True
+
+
+class TableLoad:
+    """One table of a job; belongs to one thread."""
+
+    def __init__(self, job: Job, table: SourceTable) -> None:
+        self._job = job
+        self._table = table
+        self._attempts = 0
+        self._run: tuple[str, Mark] | None = None
+        self._raw: AppendTable | None = None
+
+    def run(self, shared: SharedView) -> Outcome:
+        """Load the table; every failure is in the outcome, none is raised."""
+        started = time.monotonic()
+        try:
+            with self._alone():
+                return self._loaded(shared, started)
+        except BusyError as error:
+            return Outcome(self._table.raw_name, self._source_table, "busy", error=str(error))
+
+    @property
+    def _source_table(self) -> str:
+        return f"{self._table.schema}.{self._table.name}"
+
+    def _loaded(self, shared: SharedView, started: float) -> Outcome:
+        complete = self._complete() if self._job.is_resumed else None
+        if complete:
+            return self._outcome("complete", *complete, started)
+        board, name = self._job.board, self._table.raw_name
+        board.begin(name, self._table.rows)
+        try:
+            self._with_retries(shared)
+        except StoppedError:
+            return self._stopped("interrupted", None, started)
+        except FrazilError as error:
+            return self._stopped("failed", str(error), started)
+        except Exception as error:  # the other tables go on
+            log.exception("load_failed", extra={"source": self._job.source.name, "table": name})
+            return self._stopped("failed", f"{type(error).__name__}: {error}", started)
+        finally:
+            board.end(name)
+        assert self._raw is not None
+        assert self._run is not None
+        run_id = self._run[0]
+        mark = marks_of(self._raw.table)[run_id]
+        self._job.state.complete(name, {run_id: mark})
+        return self._outcome("loaded", run_id, mark, started)
+
+    def _complete(self) -> tuple[str, Mark] | None:
+        """The newest complete copy, if there is no unfinished one after it; records it if that was missed."""
+        try:
+            table = self._job.catalog.load_table(self._table.raw_name)
+        except NoSuchTableError:
+            return None
+        marks = marks_of(table)
+        found = newest_complete(table)
+        if found is None or next(reversed(marks)) != found[0]:
+            return None
+        self._job.state.complete(self._table.raw_name, dict([found]))
+        return found
+
+    def _with_retries(self, shared: SharedView) -> None:
+        source = self._job.source
+        retrying = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(source.max_retries + 1),
+            wait=tenacity.wait_exponential_jitter(source.retry_backoff, _LONGEST_PAUSE, jitter=source.retry_backoff),
+            retry=tenacity.retry_if_exception_type(RetryableError),
+            sleep=self._pause,
+            before_sleep=self._say,
+            reraise=True,
+        )
+        retrying(self._attempt, shared)
+
+    def _attempt(self, shared: SharedView) -> None:
+        self._attempts += 1
+        with _clear_errors(self._table.raw_name), self._view(shared) as snapshot:
+            self._prepare(snapshot)
+            assert self._raw is not None
+            assert self._run is not None
+            run_id, plan = self._run
+            job = self._job
+            run = Copy(
+                dialect=job.dialect,
+                table=self._table,
+                raw=self._raw,
+                run_id=run_id,
+                plan=plan,
+                stop=job.stop,
+                advance=lambda rows: job.board.advance(self._table.raw_name, rows),
+                is_proven=job.is_proven,
+            )
+            copy_chunks(run, snapshot, job.readers)
+            if run.mark().completed_at is None:
+                raise RetryableError(f"{self._table.raw_name}: another process took its mark; run the command again")
+
+    @contextmanager
+    def _view(self, shared: SharedView) -> Iterator[Snapshot]:
+        """The load's snapshot at the first attempt and as long as it lives; else a new one for this table alone."""
+        if self._attempts == 1 or shared.is_alive():
+            yield shared.snapshot
+            return
+        with self._job.dialect.snapshot(self._job.source, self._job.readers) as snapshot:
+            yield snapshot
+
+    def _prepare(self, snapshot: Snapshot) -> None:
+        """Make the raw table; find the copy to go on with, or plan a new one."""
+        if self._raw is None:
+            ensure_table(self._job.catalog, self._table.raw_name, stored_columns(self._table))
+            self._raw = AppendTable(self._job.catalog, self._table.raw_name)
+            if self._job.is_resumed:
+                self._run = resumable(self._raw.table, self._table)
+        else:
+            self._raw.table.refresh()
+            self._run = self._continued(snapshot)
+        if self._run is None:
+            by_key = bool(self._table.key)
+            target = max(self._job.source.chunk_bytes, self._table.bytes // _MOST_CHUNKS)
+            with snapshot.reader() as reader:
+                chunks = self._job.dialect.chunks(reader, self._table, target, by_key=by_key)
+            plan = planned(self._job.source.name, self._table, self._job.engine, chunks, by_key=by_key)
+            self._run = str(uuid.uuid4()), plan
+        mark = marks_of(self._raw.table).get(self._run[0])
+        self._job.state.save(
+            [self._status("loading", *self._run) if mark is None else self._status("loading", self._run[0], mark)]
+        )
+
+    def _continued(self, snapshot: Snapshot) -> tuple[str, Mark] | None:
+        """This load's own copy after a failed attempt, unless its plan means nothing in a newer snapshot."""
+        assert self._raw is not None
+        if self._run is None:
+            return None
+        run_id, plan = self._run
+        mark = marks_of(self._raw.table).get(run_id)
+        if plan.by_key or mark is None or all(view.snapshot == snapshot.position.snapshot for view in mark.views):
+            return run_id, plan
+        return None
+
+    def _status(self, status: str, run_id: str, mark: Mark, **more: Any) -> TableStatus:
+        return status_of(self._table.raw_name, run_id, mark, status=status, attempts=self._attempts, **more)
+
+    def _outcome(self, status: Status, run_id: str, mark: Mark, started: float, error: str | None = None) -> Outcome:
+        view = mark.first_view
+        done = len(mark.done)
+        outcome = Outcome(
+            table=self._table.raw_name,
+            source_table=self._source_table,
+            status=status,
+            rows=mark.rows,
+            chunks=done,
+            seconds=round(time.monotonic() - started, 3),
+            consistency=mark.consistency if done else None,
+            position=view.position if view else None,
+            run_id=run_id,
+            attempts=self._attempts,
+            error=error,
+            resume=None if status in ("loaded", "complete") else self._resume(),
+        )
+        if status != "complete":
+            self._save(self._status(status, run_id, mark, error=error))
+        return outcome
+
+    def _stopped(self, status: Status, error: str | None, started: float) -> Outcome:
+        if self._run is not None:
+            run_id, plan = self._run
+            mark = marks_of(self._raw.table).get(run_id, plan) if self._raw else plan
+            return self._outcome(status, run_id, mark, started, error)
+        self._save(
+            TableStatus(
+                self._job.source.name,
+                self._table.raw_name,
+                self._source_table,
+                status,
+                attempts=self._attempts,
+                error=error,
+            )
+        )
+        seconds = round(time.monotonic() - started, 3)
+        return Outcome(
+            self._table.raw_name,
+            self._source_table,
+            status,
+            seconds=seconds,
+            attempts=self._attempts,
+            error=error,
+            resume=self._resume(),
+        )
+
+    def _save(self, row: TableStatus) -> None:
+        """The status is a projection: a lake that cannot take it must not hide what became of the table."""
+        try:
+            self._job.state.save([row])
+        except FrazilError as error:
+            log.warning("status_not_saved", extra={"table": row.table_name, "reason": str(error)})
+
+    def _resume(self) -> str:
+        return f"frazil bulk load {self._job.source.name} --tables {self._source_table}"
+
+    def _pause(self, seconds: float) -> None:
+        if self._job.stop.wait(seconds):
+            raise StoppedError(f"{self._table.raw_name}: stopped")
+
+    def _say(self, state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        more = {"table": self._table.raw_name, "reason": str(error), "attempt": self._attempts}
+        log.warning("load_retried", extra={"source": self._job.source.name, **more})
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        name = self._table.raw_name
+
+        def busy(holder: str) -> BusyError:
+            return BusyError(f"{name} is being loaded by process {holder}: skipped")
+
+        with lease(self._job.settings.home_dir / "bulk" / f"{name}.lock", busy):
+            yield
+
+
+@contextmanager
+def _clear_errors(name: str) -> Iterator[None]:
+    """What disk and catalog say, as one line that tells whether another try can help."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL_DISK:
+            raise PermanentError(f"{name}: the disk of the lake is full ({error.strerror}); make room") from error
+        raise RetryableError(f"{name}: {error}") from error
+    except SQLAlchemyError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RetryableError(f"{name}: the lake's catalog does not answer ({reason})") from error
+
+
+def as_row(outcome: Outcome) -> dict[str, Any]:
+    """An outcome for printing."""
+    return asdict(outcome)

@@ -1,0 +1,107 @@
+"""`frazil bulk load`: a database's tables into raw, each exactly once however often it is stopped."""
+
+import signal
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ingestion.cli.output import json_option, print_json, print_rows
+from ingestion.errors import FrazilError, UsageError
+from ingestion.logs import configure_logging
+from ingestion.settings import Settings
+
+if TYPE_CHECKING:
+    from ingestion.bulk.table_load import Outcome
+
+INTERRUPTED = 130
+_SHOWN = ("table", "status", "rows", "chunks", "seconds", "rows_per_second", "consistency", "attempts")
+
+
+@click.command(help="Load the tables of SOURCE into raw; what is complete is skipped, what was stopped goes on.")
+@click.argument("source")
+@click.option("--table-filter", metavar="PATTERN", help='Only tables like this, in SQL\'s words: "S_%".')
+@click.option("--tables", metavar="A,B", help="Only these tables, as table or schema.table.")
+@click.option("--parallel-tables", type=click.IntRange(1, 64), help="Readers within a table.")
+@click.option("--parallel-workers", type=click.IntRange(1, 64), help="Tables at the same time.")
+@click.option("--no-resume", is_flag=True, help="Load one more complete copy of every table under its own run id.")
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "copy", "jdbc"]),
+    default="auto",
+    show_default=True,
+    help="How rows are read; auto: copy for PostgreSQL and MySQL, jdbc (Spark) for Oracle.",
+)
+@click.option("--no-proof", is_flag=True, help="Do not take the source's row hashes, by which reconcile proves later.")
+@click.option("--dry-run", is_flag=True, help="Say what would be loaded, and load nothing.")
+@json_option
+def load(
+    source: str,
+    table_filter: str | None,
+    tables: str | None,
+    parallel_tables: int | None,
+    parallel_workers: int | None,
+    no_resume: bool,
+    engine: str,
+    no_proof: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    from ingestion.bulk.load import Load, Options
+    from ingestion.bulk.progress import Board
+    from ingestion.bulk.sources import database
+
+    settings = Settings()
+    configure_logging(settings.log_level)
+    options = Options(
+        table_filter=table_filter,
+        tables=table_names(tables),
+        parallel_tables=parallel_tables,
+        parallel_workers=parallel_workers,
+        is_resumed=not no_resume,
+        is_proven=not no_proof,
+        engine=engine,
+    )
+    work = Load(settings, database(settings.config_dir, source), options)
+    if dry_run:
+        print_rows([asdict(one) for one in work.intents()], title=f"{source} by {work.engine}", as_json=as_json)
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with Board() as board:
+        outcomes = work.run(board)
+    _print(source, outcomes, as_json)
+    if work.stop.is_set():
+        sys.exit(INTERRUPTED)
+    if any(one.status == "failed" for one in outcomes):
+        sys.exit(FrazilError.exit_code)
+
+
+def table_names(words: str | None) -> tuple[str, ...]:
+    """`--tables a,b` as names; raises UsageError when it is given and empty."""
+    if words is None:
+        return ()
+    names = tuple(name.strip() for name in words.split(",") if name.strip())
+    if not names:
+        raise UsageError("--tables is empty: write --tables orders,users")
+    return names
+
+
+def _print(source: str, outcomes: "list[Outcome]", as_json: bool) -> None:
+    rows = [_row(one) for one in outcomes]
+    if as_json:
+        print_json({"source": source, "tables": rows})
+    else:
+        print_rows([{name: row[name] for name in _SHOWN} for row in rows], title=source)
+        for one in outcomes:
+            if one.status == "busy":
+                click.echo(one.error)
+    for one in outcomes:
+        if one.status in ("failed", "interrupted"):
+            reason = one.error or "stopped; what is committed stays"
+            click.echo(f"frazil: {one.source_table}: {reason}\n  go on with: {one.resume}", err=True)
+
+
+def _row(one: "Outcome") -> dict[str, Any]:
+    rate = round(one.rows / one.seconds) if one.status == "loaded" and one.seconds else None
+    return {**asdict(one), "rows_per_second": rate}

@@ -1,7 +1,9 @@
 """Durable capture: ~6 KB signed Shopify orders, 64 connections, one worker, against the same server without storage.
 
-Each round runs three servers one after the other under the same load: without storage, with the journal, and
-without storage while a probe writes and syncs blocks of the journal's size, which tells what the disk itself takes.
+Each round runs servers one after the other. As fast as answers come: without storage, then with the journal. At a
+quarter of that rate, where a request waits for the disk and not for a core: with the journal, then without storage
+while a probe writes and syncs blocks of the journal's size, which tells what the disk itself takes. A request may have
+to wait for the commit under way and then for its own, hence twice the disk's time.
 """
 
 import json
@@ -41,10 +43,11 @@ def server(kind: str, folder: Path) -> Iterator[tuple[int, psutil.Process]]:
             process.terminate()
 
 
-def measure(kind: str, folder: Path, run: str) -> dict[str, float]:
-    """One round; CPU is the server's own, user and system, while the load is measured."""
+def measure(kind: str, folder: Path, run: str, rate: float = 0.0) -> dict[str, float]:
+    """One load; CPU is the server's own, user and system, while it is measured."""
     with server(kind, folder) as (port, process):
-        command = [sys.executable, "-m", "benchmarks.support.load", str(port), str(CONNECTIONS), str(SECONDS), run]
+        words = [str(port), str(CONNECTIONS), str(SECONDS), run, str(rate)]
+        command = [sys.executable, "-m", "benchmarks.support.load", *words]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as load:
             assert load.stdout is not None
             load.stdout.readline()
@@ -104,25 +107,26 @@ def main() -> None:
         for number in range(ROUNDS):
             none = measure("none", folder / "none", f"n{number}")
             journal = measure("journal", folder / f"journal-{number}", f"j{number}")
-            size = round(journal["group"] * (len(order(1)) + 600))
-            probe = SyncProbe(folder, size)
+            rate = journal["per_second"] / 4
+            paced = measure("journal", folder / f"paced-{number}", f"q{number}", rate)
+            probe = SyncProbe(folder, round(paced["group"] * (len(order(1)) + 600)))
             probe.start()
-            measure("none", folder / "probed", f"p{number}")
-            p99 = probe.stop()
-            rounds.append({"none": none, "journal": journal, "sync_bytes": size, "sync_p99_ms": p99})
+            measure("none", folder / "probed", f"p{number}", rate)
+            sync_p99 = probe.stop()
+            rounds.append({"none": none, "journal": journal, "paced": paced, "sync_p99_ms": sync_p99})
             print(
-                f"round {number + 1}: without storage {line(none)}; journal {line(journal)}; fdatasync p99 {p99:.2f} ms"
+                f"round {number + 1}: without storage {line(none)}; journal {line(journal)}; "
+                f"paced {line(paced)}; fdatasync p99 {sync_p99:.2f} ms"
             )
     inputs = {"connections": CONNECTIONS, "seconds": SECONDS, "body_bytes": len(order(1)), "rounds": rounds}
     ratio = statistics.median(r["journal"]["per_second"] / r["none"]["per_second"] for r in rounds)
     cpu = statistics.median(r["journal"]["cpu_us"] for r in rounds)
     p99 = statistics.median(r["journal"]["p99_ms"] for r in rounds)
-    sync_p99 = statistics.median(r["sync_p99_ms"] for r in rounds)
-    bound = max(20.0, 2 * sync_p99)
+    to_disk = statistics.median(r["paced"]["p99_ms"] / r["sync_p99_ms"] for r in rounds)
     report("capture_throughput_ratio", ratio, "ratio", ">= 0.50 of no storage", ratio >= 0.5, inputs)
     report("capture_cpu_per_request", cpu, "us", "<= 85", cpu <= 85, inputs)
-    bar = f"<= max(20 ms, 2 x fdatasync's p99 of {sync_p99:.2f} ms)"
-    report("capture_p99", p99, "ms", bar, p99 <= bound, inputs)
+    report("capture_p99", p99, "ms", "<= 20 at full load", p99 <= 20, inputs)
+    report("capture_p99_to_disk", to_disk, "ratio", "<= 2 x fdatasync's p99, paced", to_disk <= 2, inputs)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 """A load generator that costs little: prepared requests over raw asyncio connections, one at a time on each.
 
-`python -m benchmarks.support.load PORT CONNECTIONS SECONDS RUN` prints one JSON line; it is a process of its own.
+`python -m benchmarks.support.load PORT CONNECTIONS SECONDS RUN RATE` prints one JSON line; it is a process of its own.
+RATE is requests a second over all connections, and latency then counts from when a request was due; 0 sends each as
+soon as the answer before it is there.
 """
 
 import asyncio
 import json
+import random
 import sys
 import time
 from itertools import count
@@ -26,39 +29,46 @@ class _Connection(asyncio.Protocol):
     def __init__(self, requests: list[tuple[bytes, bytes]], numbers: "count[int]", load: "Load") -> None:
         self._requests, self._numbers, self._load = requests, numbers, load
         self._answer = b""
-        self._sent_at = 0.0
+        self._due = time.perf_counter() + random.random() * load.period
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._send()
+        self._send_when_due()
 
     def data_received(self, data: bytes) -> None:
         self._answer += data
         if not self._answer.endswith(b"\r\n\r\n"):
             return
-        self._load.latencies.append(time.perf_counter() - self._sent_at)
+        self._load.latencies.append(time.perf_counter() - self._due)
         if not self._answer.startswith(b"HTTP/1.1 200"):
             self._load.bad += 1
         self._answer = b""
-        if self._load.running:
-            self._send()
-        else:
-            self._transport.close()
+        self._due = self._due + self._load.period if self._load.period else time.perf_counter()
+        self._send_when_due()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._load.lost(exc)
 
+    def _send_when_due(self) -> None:
+        early = self._due - time.perf_counter()
+        if not self._load.running:
+            self._transport.close()
+        elif early > 0:
+            asyncio.get_running_loop().call_later(early, self._send)
+        else:
+            self._send()
+
     def _send(self) -> None:
         number = next(self._numbers)
         head, body = self._requests[number % len(self._requests)]
-        self._sent_at = time.perf_counter()
         self._transport.write(b"%s%x\r\n\r\n%s" % (head, number, body))
 
 
 class Load:
     """Answers are expected to have no body, as the server's have."""
 
-    def __init__(self, connections: int) -> None:
+    def __init__(self, connections: int, rate: float) -> None:
+        self.period = connections / rate if rate else 0.0
         self.latencies: list[float] = []
         self.bad = 0
         self.running = True
@@ -102,8 +112,9 @@ class Load:
 
 
 async def main() -> None:
-    port, connections, seconds, run = sys.argv[1:]
-    print(json.dumps(await Load(int(connections)).run(int(port), int(connections), float(seconds), run)))
+    port, connections, seconds, run, rate = sys.argv[1:]
+    load = Load(int(connections), float(rate))
+    print(json.dumps(await load.run(int(port), int(connections), float(seconds), run)))
 
 
 if __name__ == "__main__":

@@ -91,7 +91,9 @@ class AppendTable:
         self._clock = clock
         self._manifests: tuple[int | None, list[ManifestFile]] = (None, [])
         self._bin = Bin(self.table.io)
+        self._last_stamp = 0
         self._lock = threading.Lock()
+        self._stamping = threading.Lock()
 
     def mark(self, journal_id: str) -> int:
         """How far the rows of this input are in the table, as last seen; 0 at the start."""
@@ -121,24 +123,38 @@ class AppendTable:
         return done
 
     def new_file(self, run_id: str) -> FileWriter:
-        """A data file for a later `commit`, stamped with this moment; many may be open at once."""
-        return FileWriter(self.table, self._clock(), run_id)
+        """A data file for a later `commit`, stamped with this moment and like no other of this object."""
+        return FileWriter(self.table, self._stamp(), run_id)
 
-    def commit(self, files: Sequence[WrittenFile], decide: Callable[[Table], Marks | None]) -> Commit | None:
-        """Commit `files` (none: the marks alone) with what `decide` says of the table as it is then.
+    def commit(
+        self,
+        files: Sequence[WrittenFile],
+        decide: Callable[[Table, Sequence[WrittenFile]], Marks | None],
+        *,
+        stamps_age: bool = True,
+    ) -> Commit | None:
+        """Commit `files` (none: the marks alone) with what `decide` says of them and of the table as it is then.
 
         `decide` is called anew before every try; when it returns None or raises, nothing is committed. Files that are
-        not committed are deleted. A file whose stamp has grown old is written anew. Raises as `append` does.
+        not committed are deleted. A file whose stamp has grown old is written anew, unless stamps may be of any age.
+        Raises as `append` does.
         """
         held = list(files)
 
-        def write(_: int) -> list[WrittenFile]:
+        def decide_fresh(table: Table) -> Marks | None:
             oldest = self._clock() - _STALE_STAMP // 2
-            held[:] = [file if file.loaded_at > oldest else file.stamped(self.table, self._clock()) for file in held]
-            return held
+            if stamps_age:
+                held[:] = [one if one.loaded_at > oldest else one.stamped(table, self._stamp()) for one in held]
+            return decide(table, held)
 
         with self._lock:
-            return self._commit(write, decide, is_stamped_anew=False, written=held)
+            return self._commit(lambda _: held, decide_fresh, is_stamped_anew=False, written=held)
+
+    def _stamp(self) -> int:
+        """This moment, and later than any stamp given before by this object."""
+        with self._stamping:
+            self._last_stamp = max(self._clock(), self._last_stamp + 1)
+            return self._last_stamp
 
     def _commit(
         self,
@@ -150,7 +166,7 @@ class AppendTable:
     ) -> Commit | None:
         """The tries of one commit; `written` is deleted when it is sure that it was not committed."""
         started = time.monotonic()
-        kept = written or []
+        kept = [] if written is None else written
         for number in range(1, _TRIES + 1):
             try:
                 marks = decide(self.table)

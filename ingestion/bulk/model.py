@@ -17,6 +17,7 @@ class Column:
 
     `field` has the raw name and Arrow type of the type contract. `can_overflow`: the source's type holds values that
     the raw type does not; `policy` says what becomes of them. `note` says what a reader of the plan should know.
+    `expression` is the dialect's SQL that gives the raw value, `{}` stands for the quoted column.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Column:
     can_overflow: bool = False
     policy: Policy = "keep_text"
     note: str = ""
+    expression: str = "{}"
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class SourceTable:
     rows: int = 0
     bytes: int = 0
     excluded: Mapping[str, str] = field(default_factory=dict)  # column -> why it is not read
+    kind: str = "table"  # or "partitioned", or the storage engine where it matters
 
     @property
     def raw_schema(self) -> pa.Schema:
@@ -63,13 +66,15 @@ class Chunk:
     """A part of a table that is read and committed at once.
 
     The chunks of one plan do not overlap and leave nothing out. `id` is stable for one plan ("ctid:0-4095"),
-    `predicate` is SQL over the table's own columns, "" for all of it.
+    `predicate` is SQL over the table's own columns, "" for all of it. `relation` is the quoted partition that holds the
+    whole chunk, where the dialect knows it: reading that one instead of the table is cheaper and gives the same rows.
     """
 
     id: str
     predicate: str
     rows: int
     bytes: int
+    relation: str = ""
 
 
 @dataclass(frozen=True)

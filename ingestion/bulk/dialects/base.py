@@ -60,6 +60,10 @@ class Dialect(Protocol):
         """All tables of the source that may be read, sorted; types chosen by the contract."""
         ...
 
+    def left_out(self, source: DatabaseSource) -> dict[str, str]:
+        """What is there and is not read (views, excluded tables), as schema.name, with the reason."""
+        ...
+
     def check(self, source: DatabaseSource) -> Iterator[Finding]:
         """What is right and wrong with the source, one line each, the cheapest first."""
         ...

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pyiceberg.catalog import Catalog
-from pyspark.sql import SparkSession
 
 from ingestion.build.dbt import Dbt
 from ingestion.build.runner import Builder, BuildReport
@@ -16,7 +15,7 @@ from ingestion.lake.sink import drain
 from ingestion.settings import Settings
 from ingestion.webhooks.generator.plain import plain_orders
 from ingestion.webhooks.journal import Journal
-from tests.support.spark import link_jars, session_for
+from tests.support.spark import is_started, link_jars, session_for
 
 _CHUNK = 50_000
 
@@ -54,7 +53,7 @@ def bench_lake() -> Iterator[BenchLake]:
     """A lake in a temporary folder, with the jars of the set-up."""
     with tempfile.TemporaryDirectory(prefix="frazil-bench-") as folder:
         settings = Settings(home=Path(folder).resolve())
-        if SparkSession.getActiveSession():
+        if is_started():
             session_for(settings)
         else:
             link_jars(settings.home_dir)

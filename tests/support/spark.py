@@ -20,6 +20,12 @@ def link_jars(home: Path) -> None:
         (home / "jars").symlink_to(INSTALLED / "jars")
 
 
+def is_started() -> bool:
+    """Whether this process has a Spark, whichever thread made it."""
+    instance: Any = SparkSession
+    return instance._instantiatedSession is not None
+
+
 def session_for(settings: Settings) -> SparkSession:
     """A new session whose catalog is the lake of `settings`; dbt in this process uses it from here on.
 
@@ -27,9 +33,9 @@ def session_for(settings: Settings) -> SparkSession:
     """
     link_jars(settings.home_dir)
     export_environment(settings)
-    instance: Any = SparkSession
-    if instance._instantiatedSession is None:
+    if not is_started():
         return spark_session(settings)
+    instance: Any = SparkSession
     session: SparkSession = instance._instantiatedSession.newSession()
     for key, value in spark_conf().items():
         if key.startswith("spark.sql.catalog.") or session.conf.isModifiable(key):

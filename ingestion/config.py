@@ -10,7 +10,7 @@ import yaml
 from dotenv import dotenv_values
 
 from ingestion.errors import UsageError
-from ingestion.settings import PROJECT_ROOT
+from ingestion.settings import PROJECT_ROOT, Settings
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}")
 
@@ -18,7 +18,8 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}")
 def load_yaml(path: Path, environment: Mapping[str, str] | None = None) -> Any:
     """Read `path` and fill in its variables; an unset variable without default raises UsageError naming it.
 
-    Variables come from `environment`, or else from the process's own and, where that has none, from `.env`.
+    Variables come from `environment`, or else from the process's own; where that has none, from `.env`; where that has
+    none either, from the servers that `frazil stack up` started.
     """
     env = _own_environment() if environment is None else environment
     try:
@@ -31,7 +32,8 @@ def load_yaml(path: Path, environment: Mapping[str, str] | None = None) -> Any:
 
 
 def _own_environment() -> Mapping[str, str]:
-    written = {name: value for name, value in dotenv_values(PROJECT_ROOT / ".env").items() if value is not None}
+    files = (*sorted(Settings().variables_dir.glob("*.env")), PROJECT_ROOT / ".env")
+    written = {name: value for file in files for name, value in dotenv_values(file).items() if value is not None}
     return {**written, **os.environ}
 
 

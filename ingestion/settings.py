@@ -43,7 +43,7 @@ class Settings(BaseSettings):
         default=None, description="Programs and data of `frazil stack`; FRAZIL_HOME/stack unless set."
     )
     stack_ports: dict[str, int] = Field(
-        default_factory=dict, description='Fixed ports of the stack, as JSON: {"postgres": 5432}; else a free one.'
+        default={}, description='Fixed ports of the stack, as JSON: {"postgres": 5432}; else a free one.'
     )
 
     @cached_property
@@ -62,6 +62,11 @@ class Settings(BaseSettings):
     @property
     def journal_dir(self) -> Path:
         return self.home_dir / "journal"
+
+    @property
+    def variables_dir(self) -> Path:
+        """Files `<part>.env` of the servers that `frazil stack` started: how sources.yaml finds them."""
+        return self.home_dir / "stack"
 
     @property
     def jars_dir(self) -> Path:

@@ -12,10 +12,13 @@ NOUNS = {
     "demo": "Generated business, real server, dbt build, printed marts.",
     "webhooks": "Receive, send and list webhooks.",
     "sink": "Move journalled events into raw Iceberg tables.",
+    "tables": "Row counts of the tables loaded from databases.",
+    "reconcile": "Prove that raw holds what a database held.",
     "quarantine": "List, show and replay what could not be read.",
     "run": "Sink, then dbt build of what has new input.",
     "query": "Read lake tables with SQL, without Spark.",
     "status": "Journals, tables, watermarks and quarantine at a glance.",
+    "stack": "Real servers for development and tests: PostgreSQL, MariaDB.",
     "scaffold": "Write the files of a new source from an example event.",
 }
 

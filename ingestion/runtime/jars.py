@@ -26,7 +26,7 @@ def ensure_jars(part: str, jars_dir: Path, java_home: Path, lock: Path = LOCK_FI
     """
     wanted = locked_jars(part, lock)
     folder = jars_dir / part
-    if not all(_digest(folder / name) == digest for name, digest in wanted.items()):
+    if not all((folder / name).is_file() for name in wanted):
         fetch_jars(part, jars_dir, java_home)
     for name, digest in wanted.items():
         found = _digest(folder / name)

@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -29,6 +29,10 @@ class Facts:
     def url(self) -> str:
         """Without the password."""
         return f"{self.scheme}://{self.user}@{self.host}:{self.port}/{self.database}"
+
+    def of(self, database: str) -> "Facts":
+        """The same server, another database."""
+        return replace(self, database=database)
 
     def __repr__(self) -> str:
         return f"Facts({self.url})"

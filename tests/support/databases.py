@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -9,12 +10,13 @@ from itertools import count
 from pathlib import Path
 
 import psycopg
-import pymysql
 from psycopg import sql
 from pymysql.connections import Connection
 
 from ingestion.settings import Settings
 from ingestion.stack import Facts, Places, Server
+from ingestion.stack.connect import connect_mariadb, connect_postgres
+from ingestion.stack.shop.load import ensure_shop
 from tests.support.spark import INSTALLED
 
 _numbers = count(1)
@@ -37,7 +39,7 @@ def temporary_state() -> Iterator[Path]:
 
 
 @dataclass(frozen=True)
-class TestServer:
+class TestServer(ABC):
     """A running server; `database()` makes an empty database that no other test uses."""
 
     __test__ = False
@@ -60,44 +62,49 @@ class TestServer:
     def password(self) -> str:
         return self.facts.password
 
+    @abstractmethod
     def database(self) -> Facts:
-        raise NotImplementedError
+        """An empty one, with a name no other test of the session has."""
+
+    def shop(self, scale: float = 0.002, seed: int = 1) -> Facts:
+        """A generated shop of its own; 0.002 is 2,000 rows and a third of a second."""
+        return ensure_shop([self.facts], scale, seed, name=f"shop_{next(_numbers)}")[0]
 
 
 class TestPostgres(TestServer):
     def connect(self, database: str = "postgres") -> psycopg.Connection:
         """Autocommit, so that the caller says where a transaction begins."""
-        facts = replace(self.facts, database=database)
-        return psycopg.connect(
-            host=facts.host, port=facts.port, user=facts.user, password=facts.password, dbname=database, autocommit=True
-        )
+        return connect_postgres(self.facts.of(database))
 
     def database(self) -> Facts:
         name = f"test_{next(_numbers)}"
         with self.connect() as connection:
             connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-        return replace(self.facts, database=name)
+        return self.facts.of(name)
 
 
 class TestMariaDb(TestServer):
     def connect(self, database: str = "mysql") -> "Connection":
         """Autocommit, so that the caller says where a transaction begins."""
-        return pymysql.connect(
-            host=self.host, port=self.port, user=self.user, password=self.password, database=database, autocommit=True
-        )
+        return connect_mariadb(self.facts.of(database))
 
     def database(self) -> Facts:
         name = f"test_{next(_numbers)}"
         with self.connect() as connection, connection.cursor() as cursor:
             cursor.execute(f"create database {name}")
-        return replace(self.facts, database=name)
+        return self.facts.of(name)
+
+
+def server_in(state: Path, name: str, port: int = 0) -> Server:
+    """A server of the set-up's programs with its data below `state`."""
+    return Server(name, replace(installed_places(), state=state), port)
 
 
 @contextmanager
 def running(name: str) -> Iterator[Server]:
     """A server with fresh data for as long as the block lasts."""
     with temporary_state() as state:
-        server = Server(name, replace(installed_places(), state=state))
+        server = server_in(state, name)
         server.up()
         try:
             yield server

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pymysql
 
+from ingestion.stack.connect import connect_mariadb
 from ingestion.stack.part import HOST, Facts, Run, Site
 
 _USER = "frazil"
@@ -68,16 +69,8 @@ class MariaDb:
         return Facts("mysql", HOST, site.port, _USER, "mysql", site.password)
 
     def ready(self, site: Site) -> bool:
-        facts = self.facts(site)
         try:
-            pymysql.connect(
-                host=facts.host,
-                port=facts.port,
-                user=facts.user,
-                password=facts.password,
-                database=facts.database,
-                connect_timeout=2,
-            ).close()
+            connect_mariadb(self.facts(site)).close()
         except pymysql.err.OperationalError:
             return False
         (site.data / "first.sql").unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 
+from ingestion.stack.connect import connect_postgres
 from ingestion.stack.part import HOST, Facts, Run, Site
 
 _USER = "frazil"
@@ -61,16 +62,8 @@ class Postgres:
         return Facts("postgresql", HOST, site.port, _USER, "postgres", site.password)
 
     def ready(self, site: Site) -> bool:
-        facts = self.facts(site)
         try:
-            psycopg.connect(
-                host=facts.host,
-                port=facts.port,
-                user=facts.user,
-                password=facts.password,
-                dbname=facts.database,
-                connect_timeout=2,
-            ).close()
+            connect_postgres(self.facts(site)).close()
         except psycopg.OperationalError:
             return False
         return True

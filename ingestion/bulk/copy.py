@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 from pyiceberg.table import Table
 
 from ingestion.bulk.dialects.base import Dialect, Reader, Snapshot
-from ingestion.bulk.marks import Mark, View, mark_in, moved
+from ingestion.bulk.marks import Finished, Mark, View, mark_in, moved
 from ingestion.bulk.model import SourceTable
 from ingestion.bulk.rows import RowMaker
 from ingestion.errors import ContractError, FrazilError
@@ -94,7 +94,11 @@ def _copy_chunk(run: Copy, reader: Reader, view: View, number: int, failed: thre
     except BaseException:
         run.advance(-rows)
         raise
-    commit_chunks(run, view, files, {number: (rows, proof)})
+
+    def finished(files: Sequence[WrittenFile]) -> dict[int, Finished]:
+        return {number: Finished(rows, proof, files[0].loaded_at if files else 0)}
+
+    commit_chunks(run, view, files, finished)
 
 
 def source_hash(run: Copy, reader: Reader, predicate: str, rows: int) -> str | None:
@@ -110,11 +114,22 @@ def source_hash(run: Copy, reader: Reader, predicate: str, rows: int) -> str | N
     return str(found)
 
 
-def commit_chunks(run: Copy, view: View, files: list[WrittenFile], finished: dict[int, tuple[int, str | None]]) -> None:
-    """Commit the files of these chunks with their mark; files of chunks that another process committed are deleted."""
+def commit_chunks(
+    run: Copy,
+    view: View,
+    files: Sequence[WrittenFile],
+    finished: Callable[[Sequence[WrittenFile]], dict[int, Finished]],
+    *,
+    stamps_age: bool = True,
+) -> None:
+    """Commit the files of chunks with their mark; files of chunks that another process committed are deleted.
 
-    def decide(table: Table) -> Marks | None:
+    `finished` says which chunks are in the files, which may have been stamped anew.
+    """
+
+    def decide(table: Table, held: Sequence[WrittenFile]) -> Marks | None:
+        chunks = finished(held)
         done = mark_in(table, run.run_id, run.plan).done
-        return None if done.keys() & finished.keys() else moved(table, run.run_id, run.plan, view, finished)
+        return None if done.keys() & chunks.keys() else moved(table, run.run_id, run.plan, view, chunks)
 
-    run.raw.commit(files, decide)
+    run.raw.commit(files, decide, stamps_age=stamps_age)

@@ -7,6 +7,7 @@ written after it and can be made again from it.
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import msgspec
 from pyiceberg.table import Table
@@ -32,11 +33,23 @@ class View(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True, array_like=True):
-    """A committed chunk: the number of its view, its rows, and the source's hash of them in that view, if taken."""
+    """A committed chunk: the number of its view, its rows, the source's hash of them in that view, if taken.
+
+    `loaded_at` (microseconds since 1970) is the `_loaded_at` of its rows and of no others of the copy; 0: none.
+    """
 
     view: int
     rows: int
     hash: str | None = None
+    loaded_at: int = 0
+
+
+class Finished(NamedTuple):
+    """A chunk that was read and is about to be committed; see `Done`."""
+
+    rows: int
+    hash: str | None
+    loaded_at: int
 
 
 class Planned(msgspec.Struct, frozen=True, array_like=True):
@@ -46,9 +59,14 @@ class Planned(msgspec.Struct, frozen=True, array_like=True):
     predicate: str
     rows: int
     bytes: int
+    relation: str = ""
+
+    @classmethod
+    def of(cls, chunk: Chunk) -> "Planned":
+        return cls(chunk.id, chunk.predicate, chunk.rows, chunk.bytes, chunk.relation)
 
     def chunk(self) -> Chunk:
-        return Chunk(self.id, self.predicate, self.rows, self.bytes)
+        return Chunk(self.id, self.predicate, self.rows, self.bytes, self.relation)
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -86,11 +104,14 @@ class Mark(msgspec.Struct, frozen=True):
         """The view whose log position is the earliest: the change stream is read from there."""
         return min(self.views, key=lambda view: view.position, default=None)
 
-    def with_done(self, view: View, finished: Mapping[int, tuple[int, str | None]]) -> "Mark":
-        """The mark after one more commit of chunks read in `view`: number to rows and source hash."""
+    def with_done(self, view: View, finished: "Mapping[int, Finished]") -> "Mark":
+        """The mark after one more commit of chunks read in `view`, by their numbers."""
         views = self.views if view in self.views else (*self.views, view)
         place = views.index(view)
-        done = {**self.done, **{number: Done(place, *found) for number, found in finished.items()}}
+        done = {
+            **self.done,
+            **{number: Done(place, one.rows, one.hash, one.loaded_at) for number, one in finished.items()},
+        }
         completed = datetime.now(UTC) if len(done) == len(self.chunks) else None
         return msgspec.structs.replace(self, views=views, done=done, completed_at=completed)
 
@@ -104,7 +125,7 @@ def planned(source: str, table: SourceTable, engine: str, chunks: Sequence[Chunk
         started_at=datetime.now(UTC),
         columns=column_print(table),
         by_key=by_key,
-        chunks=tuple(Planned(chunk.id, chunk.predicate, chunk.rows, chunk.bytes) for chunk in chunks),
+        chunks=tuple(Planned.of(chunk) for chunk in chunks),
     )
 
 
@@ -141,7 +162,7 @@ def resumable(table: Table, wanted: SourceTable) -> tuple[str, Mark] | None:
     return run_id, mark
 
 
-def moved(table: Table, run_id: str, plan: Mark, view: View, finished: Mapping[int, tuple[int, str | None]]) -> Marks:
+def moved(table: Table, run_id: str, plan: Mark, view: View, finished: Mapping[int, Finished]) -> Marks:
     """What a commit of chunks writes beside their rows; with the last chunk, marks of older copies are dropped."""
     mark = mark_in(table, run_id, plan).with_done(view, finished)
     ids = " ".join(mark.chunks[number].id for number in finished)

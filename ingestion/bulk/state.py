@@ -180,7 +180,8 @@ class State:
         for _ in range(_TRIES):
             try:
                 table = self._catalog.create_table_if_not_exists(STATUS, STATUS_COLUMNS, properties=properties)
-                table.overwrite(content)
+                write = table.overwrite if table.current_snapshot() else table.append
+                write(content)
                 table.maintenance.expire_snapshots().older_than(datetime.now(UTC)).commit()
                 return
             except CommitFailedException:

@@ -155,7 +155,9 @@ class TableLoad:
         source = self._job.source
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(source.max_retries + 1),
-            wait=tenacity.wait_exponential_jitter(source.retry_backoff, _LONGEST_PAUSE, jitter=source.retry_backoff),
+            wait=tenacity.wait_exponential_jitter(
+                multiplier=source.retry_backoff, max=_LONGEST_PAUSE, jitter=source.retry_backoff
+            ),
             retry=tenacity.retry_if_exception_type(RetryableError),
             sleep=self._pause,
             before_sleep=self._say,

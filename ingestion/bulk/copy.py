@@ -54,6 +54,7 @@ def copy_chunks(run: Copy, snapshot: Snapshot, readers: int) -> None:
     def work() -> None:
         try:
             with snapshot.reader() as reader:
+                reader.hold(run.table)
                 while not failed.is_set():
                     try:
                         number = left.popleft()

@@ -16,8 +16,8 @@ from pyiceberg.exceptions import NoSuchTableError
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingestion.bulk.copy import Copy, StoppedError, copy_chunks
-from ingestion.bulk.dialects.base import Dialect, Snapshot
-from ingestion.bulk.marks import Mark, marks_of, newest_complete, planned, resumable
+from ingestion.bulk.dialects.base import Dialect, Snapshot, TableChangedError
+from ingestion.bulk.marks import Mark, column_print, marks_of, newest_complete, planned, resumable
 from ingestion.bulk.model import SourceTable
 from ingestion.bulk.progress import Board
 from ingestion.bulk.rows import stored_columns
@@ -100,6 +100,7 @@ class TableLoad:
         self._attempts = 0
         self._run: tuple[str, Mark] | None = None
         self._raw: AppendTable | None = None
+        self._is_view_spent = False  # the load's snapshot does not see this table any more
 
     def run(self, shared: SharedView) -> Outcome:
         """Load the table; every failure is in the outcome, none is raised."""
@@ -167,30 +168,47 @@ class TableLoad:
 
     def _attempt(self, shared: SharedView) -> None:
         self._attempts += 1
-        with _clear_errors(self._table.raw_name), self._view(shared) as snapshot:
-            self._prepare(snapshot)
-            assert self._raw is not None
-            assert self._run is not None
-            run_id, plan = self._run
-            job = self._job
-            run = Copy(
-                dialect=job.dialect,
-                table=self._table,
-                raw=self._raw,
-                run_id=run_id,
-                plan=plan,
-                stop=job.stop,
-                advance=lambda rows: job.board.advance(self._table.raw_name, rows),
-                is_proven=job.is_proven,
+        try:
+            with _clear_errors(self._table.raw_name), self._view(shared) as snapshot:
+                self._load(snapshot)
+        except TableChangedError:
+            self._is_view_spent = True
+            self._same_columns()
+            raise
+
+    def _load(self, snapshot: Snapshot) -> None:
+        self._prepare(snapshot)
+        assert self._raw is not None
+        assert self._run is not None
+        run_id, plan = self._run
+        job = self._job
+        run = Copy(
+            dialect=job.dialect,
+            table=self._table,
+            raw=self._raw,
+            run_id=run_id,
+            plan=plan,
+            stop=job.stop,
+            advance=lambda rows: job.board.advance(self._table.raw_name, rows),
+            is_proven=job.is_proven,
+        )
+        copy_chunks(run, snapshot, job.readers)
+        if run.mark().completed_at is None:
+            raise RetryableError(f"{self._table.raw_name}: another process took its mark; run the command again")
+
+    def _same_columns(self) -> None:
+        """Raises PermanentError if the source's table is not what it was when the load began."""
+        found = {table.raw_name: table for table in self._job.dialect.tables(self._job.source)}
+        now = found.get(self._table.raw_name)
+        if now is None or column_print(now) != column_print(self._table):
+            raise PermanentError(
+                f"{self._source_table}: its columns changed after the load began; run the command again"
             )
-            copy_chunks(run, snapshot, job.readers)
-            if run.mark().completed_at is None:
-                raise RetryableError(f"{self._table.raw_name}: another process took its mark; run the command again")
 
     @contextmanager
     def _view(self, shared: SharedView) -> Iterator[Snapshot]:
         """The load's snapshot at the first attempt and as long as it lives; else a new one for this table alone."""
-        if self._attempts == 1 or shared.is_alive():
+        if self._attempts == 1 or (not self._is_view_spent and shared.is_alive()):
             yield shared.snapshot
             return
         with self._job.dialect.snapshot(self._job.source, self._job.readers) as snapshot:

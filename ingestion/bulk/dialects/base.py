@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from ingestion.bulk.model import Chunk, Finding, Position, SourceTable
 from ingestion.bulk.sources import DatabaseSource
+from ingestion.errors import RetryableError
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,19 @@ class Jdbc:
     session_statement: str
 
 
+class TableChangedError(RetryableError):
+    """The table was written anew after the snapshot, which no longer sees its rows: only a new snapshot does."""
+
+
 class Reader(Protocol):
     """One connection that sees the database as it was at its snapshot's position, whatever is written meanwhile."""
+
+    def hold(self, table: SourceTable) -> None:
+        """Keep others from changing the form of the table as long as this reader's connection lives.
+
+        Raises TableChangedError if that happened since the snapshot, PermanentError if the table is gone.
+        """
+        ...
 
     def read(self, table: SourceTable, chunk: Chunk) -> Iterator[pa.RecordBatch]:
         """The chunk's rows through the typed projection: the columns of `table.raw_schema`, then `_raw_overflow`

@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 import pyarrow as pa
 
-from ingestion.bulk.dialects.base import Jdbc
-from ingestion.bulk.dialects.postgres.connection import SETTINGS, Connection, connect, literal, told
+from ingestion.bulk.dialects.base import Jdbc, TableChangedError
+from ingestion.bulk.dialects.postgres.connection import SETTINGS, Connection, connect, literal, relation, told
 from ingestion.bulk.dialects.postgres.copy import batches
 from ingestion.bulk.dialects.postgres.log import fixed_width, log_name
 from ingestion.bulk.dialects.postgres.projection import wire
@@ -26,12 +26,28 @@ _SLOT = """
 select confirmed_flush_lsn::text from pg_replication_slots
 where slot_name = %s and database = current_database() and confirmed_flush_lsn is not null"""
 
+# The snapshot sees pg_class as it was, the function sees the file of this moment: they differ after truncate and after
+# every alter that writes the table anew, and then the old snapshot would find the table empty.
+_REWRITTEN = """
+select count(*) from pg_class c
+where (c.oid = {table}::regclass or c.oid in (select relid from pg_partition_tree({table}::regclass)))
+  and c.relfilenode <> 0 and c.relfilenode is distinct from pg_relation_filenode(c.oid)"""
+
 
 class PostgresReader:
     """A connection inside the exported snapshot; for one thread at a time."""
 
     def __init__(self, source: DatabaseSource, connection: Connection) -> None:
         self._source, self._connection = source, connection
+
+    def hold(self, table: SourceTable) -> None:
+        """See Reader.hold."""
+        name = relation(table.schema, table.name)
+        with told(self._source):
+            self._connection.execute(f"lock table {name} in access share mode".encode())
+            found = self._connection.execute(_REWRITTEN.format(table=literal(name)).encode()).fetchone()
+        if found is None or found[0]:
+            raise TableChangedError(f"{self._source.name}: {name} was written anew after the snapshot was taken")
 
     def read(self, table: SourceTable, chunk: Chunk) -> Iterator[pa.RecordBatch]:
         """See Reader.read."""

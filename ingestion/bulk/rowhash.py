@@ -81,7 +81,10 @@ def _text(column: Column, number: int) -> str:
         return f"strftime(c{number}, '%Y-%m-%d %H:%M:%S.%f')"
     if pa.types.is_boolean(kind):
         return f"case c{number} when true then 't' when false then 'f' end"
-    return f"cast(c{number} as varchar)"
+    text = f"cast(c{number} as varchar)"
+    if pa.types.is_decimal(kind) and kind.precision == kind.scale:
+        return f"regexp_replace({text}, '^(-?)[.]', '\\10.')"  # DuckDB leaves the zero out where no digit stands before
+    return text
 
 
 def _prepared(rows: pa.Table | pa.RecordBatch, columns: Sequence[Column]) -> pa.Table:

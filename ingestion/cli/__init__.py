@@ -12,6 +12,7 @@ NOUNS = {
     "demo": "Generated business, real server, dbt build, printed marts.",
     "webhooks": "Receive, send and list webhooks.",
     "sink": "Move journalled events into raw Iceberg tables.",
+    "bulk": "Load whole tables of databases into raw.",
     "tables": "Row counts of the tables loaded from databases.",
     "reconcile": "Prove that raw holds what a database held.",
     "quarantine": "List, show and replay what could not be read.",

@@ -4,9 +4,9 @@ import logging
 
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from ingestion.errors import UsageError
+from ingestion.errors import RetryableError, UsageError
 from ingestion.lake.embedded import EmbeddedCatalog
 from ingestion.settings import Settings
 
@@ -18,6 +18,17 @@ def open_catalog(settings: Settings) -> Catalog:
     """Connect to the catalog of the settings' profile; on a new machine its file and namespaces are made."""
     if settings.profile != "embedded":
         raise UsageError(f"FRAZIL_PROFILE={settings.profile}: only the embedded profile has a catalog so far")
+    try:
+        return _opened(settings)
+    except (OSError, SQLAlchemyError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RetryableError(
+            f"the lake's catalog {settings.home_dir}/catalog.db cannot be opened ({reason}); "
+            "see that FRAZIL_HOME can be written"
+        ) from error
+
+
+def _opened(settings: Settings) -> Catalog:
     settings.home_dir.mkdir(parents=True, exist_ok=True)
     logging.getLogger("pyiceberg").setLevel(logging.WARNING)  # it tells of every file object it makes
     catalog = EmbeddedCatalog(

@@ -1,0 +1,157 @@
+"""Wrong words, wrong servers, a lake that cannot be written: one clear line, the exit code, nothing half visible."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingestion.bulk.progress import Board
+from ingestion.settings import Settings
+from tests.integration.bulk.lab import Lab
+
+
+def frazil(*words: str) -> tuple[int, str]:
+    """Exit code and standard error's lines that are not progress."""
+    done = subprocess.run(
+        [Path(sys.executable).with_name("frazil"), *words], capture_output=True, text=True, timeout=120
+    )
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("{")]
+    return done.returncode, "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"host": "no-such-host.invalid"}, "no-such-host.invalid"),
+        ({"port": 1}, "1"),
+        ({"database": "nowhere"}, "nowhere"),
+        ({"user": "nobody_here"}, "nobody_here"),
+        ({"password": "${WRONG_PASSWORD}"}, "password"),
+    ],
+)
+def test_a_source_that_cannot_be_read_is_wrong_use_said_in_one_line(
+    lab: Lab, changed: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WRONG_PASSWORD", "a-wrong-secret")
+    lab.orders(1)
+    lab.configure(**changed)
+
+    code, said = frazil("bulk", "load", "lab")
+
+    assert code == 2, said
+    assert said.startswith("frazil: ")
+    assert words in said
+    assert "a-wrong-secret" not in said
+    assert len(said.splitlines()) == 1
+    assert lab.catalog.list_tables("raw") == []
+
+
+def test_a_source_without_tables_is_wrong_use(lab: Lab) -> None:
+    code, said = frazil("bulk", "load", "lab")
+
+    assert code == 2
+    assert "no table to read" in said
+
+
+def test_an_unknown_source_is_named_with_those_there_are(lab: Lab) -> None:
+    code, said = frazil("bulk", "load", "labb")
+
+    assert code == 2
+    assert "did you mean lab?" in said
+
+
+def test_tables_that_may_not_be_read_fail_and_the_others_are_loaded(pg: Lab) -> None:
+    pg.orders(10)
+    pg.sql(
+        "create table secret (id integer primary key)",
+        "drop role if exists reader",
+        "create role reader login password 'reader'",
+        "grant select on orders to reader",
+    )
+    os.environ["READER_PASSWORD"] = "reader"
+    pg.configure(user="reader", password="${READER_PASSWORD}")
+
+    code, said = frazil("bulk", "load", "lab", "--tables", "orders")
+    denied, reason = frazil("bulk", "load", "lab", "--tables", "secret")
+
+    assert (code, said) == (0, "")
+    assert denied in (1, 2)
+    assert "secret" in reason
+    assert not pg.catalog.table_exists("raw.lab_secret") or not pg.catalog.load_table("raw.lab_secret").snapshots()
+
+
+def test_a_state_folder_that_cannot_be_written_is_said(
+    pg: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pg.orders(10)
+    blocked = tmp_path / "blocked"
+    (blocked / "catalog.db").mkdir(parents=True)
+    monkeypatch.setenv("FRAZIL_HOME", str(blocked))
+
+    code, said = frazil("bulk", "load", "lab")
+
+    assert code == 75
+    assert "catalog" in said
+    assert len(said.splitlines()) == 1
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 24 MiB in memory."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(words, check=False, capture_output=True).returncode:
+        pytest.skip("needs root, to mount a small disk")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_fails_the_table_and_the_next_load_goes_on(
+    pg: Lab, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ingestion.lake.catalog import open_catalog
+
+    pg.sql("create table orders (id bigint primary key, note text)")
+    pg.sql("insert into orders select i, md5(i::text) || md5((-i)::text) from generate_series(1, 60000) i")
+    pg.settings = Settings(home=small_disk / "home", config_dir=pg.settings.config_dir)
+    pg.catalog = open_catalog(pg.settings)
+    pg.configure(max_retries=1, chunk_bytes=1 << 20)
+    ballast = small_disk / "ballast"
+
+    class Filling(Board):
+        def advance(self, table: str, rows: int) -> None:
+            super().advance(table, rows)
+            if not ballast.exists() and self._tables[table].rows > 30000:
+                free = os.statvfs(small_disk)
+                with ballast.open("wb") as file:
+                    os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize - 150_000)
+
+    failed = loaded_with(pg, Filling())
+    ballast.unlink()
+    pg.configure(max_retries=1, chunk_bytes=1 << 20)
+    done = pg.load()["orders"]
+
+    assert failed.status == "failed"
+    assert "space" in (failed.error or "") or "full" in (failed.error or "")
+    assert failed.chunks > 0
+    assert (done.status, done.run_id, done.rows) == ("loaded", failed.run_id, 60000)
+    pg.assert_equal_to_source("orders", "id", "note")
+    files = {
+        Path(task.file.file_path.removeprefix("file://"))
+        for task in pg.catalog.load_table("raw.lab_orders").scan().plan_files()
+    }
+    pg.catalog.close()
+    assert set((small_disk / "home" / "warehouse").rglob("raw/lab_orders/**/*.parquet")) == files
+
+
+def loaded_with(lab: Lab, board: Board) -> Any:
+    from ingestion.bulk.load import Load, Options
+
+    with board:
+        (outcome,) = Load(lab.settings, lab.source, Options(parallel_tables=1)).run(board)
+    return outcome

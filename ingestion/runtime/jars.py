@@ -2,9 +2,8 @@
 
 import hashlib
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
-
-import pyspark
 
 from ingestion.errors import PermanentError, RetryableError
 from ingestion.settings import PROJECT_ROOT
@@ -39,7 +38,10 @@ def ensure_jars(part: str, jars_dir: Path, java_home: Path, lock: Path = LOCK_FI
 
 def fetch_jars(part: str, jars_dir: Path, java_home: Path) -> None:
     """Let Ivy resolve one part of ivy.xml and copy its files to `jars_dir/<part>`."""
-    ivy = next((Path(pyspark.__file__).parent / "jars").glob("ivy-*.jar"))
+    spark = find_spec("pyspark")  # looked up, not imported: that takes a second
+    assert spark is not None
+    assert spark.origin is not None
+    ivy = next((Path(spark.origin).parent / "jars").glob("ivy-*.jar"))
     pattern = f"{jars_dir}/[conf]/[artifact]-[revision](-[classifier]).[ext]"
     words = [
         str(java_home / "bin" / "java"),

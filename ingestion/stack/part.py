@@ -40,12 +40,16 @@ class Facts:
 
 @dataclass(frozen=True)
 class Site:
-    """Where one part is installed and what it was given: `programs` is shared and read-only, `data` is its own."""
+    """Where one part is installed and what it was given: `programs` is shared and read-only, `data` is its own.
+
+    Not `durable`: a power cut may cost data, the death of the server's process may not.
+    """
 
     programs: Path
     data: Path
     port: int
     password: str
+    durable: bool = True
 
 
 Run = Callable[[Sequence[str]], None]
@@ -53,11 +57,15 @@ Run = Callable[[Sequence[str]], None]
 
 
 class Part(Protocol):
-    """A server that `frazil stack` fetches, starts and stops. `stop_signal` ends it cleanly."""
+    """A server that `frazil stack` fetches, starts and stops.
+
+    `stop_signal` ends it cleanly, `drop_signal` at once and without care for data that is removed next.
+    """
 
     name: str
     title: str
     stop_signal: signal.Signals
+    drop_signal: signal.Signals
 
     def unpack(self, artifacts: Sequence[Path], folder: Path) -> None:
         """Put the artifacts' programs into the empty `folder`."""

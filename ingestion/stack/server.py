@@ -3,6 +3,7 @@
 import fcntl
 import secrets
 import shutil
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -39,13 +40,22 @@ class Status:
 class Server:
     """One part of the stack below `places`. Every method may be called again, and from several processes.
 
-    `port` 0 takes the port of the last start if it is free, or else any free one.
+    `port` 0 takes the port of the last start if it is free, or else any free one. Not `durable` is faster and risks
+    the data in a power cut.
     """
 
-    def __init__(self, name: str, places: Places, port: int = 0, say: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        places: Places,
+        port: int = 0,
+        say: Callable[[str], None] | None = None,
+        *,
+        durable: bool = True,
+    ) -> None:
         self.part = part_by_name(name)
         self.places = places
-        self._port = port
+        self._port, self._durable = port, durable
         self._say = say or partial(click.echo, err=True)
         self.folder = places.state / name
         self.log_file = self.folder / "server.log"
@@ -74,20 +84,23 @@ class Server:
 
     def down(self, seconds: float = 60) -> bool:
         """End it cleanly; False if it was not running. What it holds stays for the next start."""
+        return self._end(self.part.stop_signal, seconds)
+
+    def remove(self) -> None:
+        """End it and forget everything it holds."""
+        self._end(self.part.drop_signal, 60)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _end(self, sign: signal.Signals, seconds: float) -> bool:
         if not self.folder.is_dir():
             return False
         with self._alone():
             started = self._running()
             if started is None:
                 return False
-            if not stop(started.identity, self.part.stop_signal, seconds):
+            if not stop(started.identity, sign, seconds):
                 self._say(f"{self.part.title} did not end within {seconds:.0f} s and was killed; see {self.log_file}")
             return True
-
-    def remove(self) -> None:
-        """End it and forget everything it holds."""
-        self.down()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def facts(self) -> Facts:
         """How to connect to the running server; UsageError says how to start it."""
@@ -125,7 +138,7 @@ class Server:
         return started if started is not None and started.identity.is_running() else None
 
     def _site(self, port: int, programs: Path = Path()) -> Site:
-        return Site(programs, self._data, port, self._password_file.read_text(encoding="utf-8"))
+        return Site(programs, self._data, port, self._password_file.read_text(encoding="utf-8"), self._durable)
 
     def _create(self, programs: Path) -> None:
         """Make password and data; what was cut short is made anew, what is complete is kept."""

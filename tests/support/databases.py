@@ -1,5 +1,6 @@
 """The session's real database servers: programs of the set-up, data of their own."""
 
+import os
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
@@ -8,17 +9,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
+import psutil
 import psycopg
 from psycopg import sql
 from pymysql.connections import Connection
 
 from ingestion.settings import Settings
-from ingestion.stack import Facts, Places, Server
+from ingestion.stack import Facts, Places, Server, part_names
 from ingestion.stack.connect import connect_mariadb, connect_postgres
 from ingestion.stack.shop.load import ensure_shop
 from tests.support.spark import INSTALLED
 
+_PREFIX = "frazil-test-"
 _numbers = count(1)
 
 
@@ -29,8 +33,12 @@ def installed_places() -> Places:
 
 @contextmanager
 def temporary_state() -> Iterator[Path]:
-    """A folder that servers started by root can enter, unlike pytest's own; removed at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="frazil-test-"))
+    """A folder that servers started by root can enter, unlike pytest's own; removed at the end.
+
+    Named after this process: what a killed run left behind is ended and removed by the next one.
+    """
+    _sweep()
+    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
     folder.chmod(0o755)
     try:
         yield folder
@@ -63,6 +71,10 @@ class TestServer(ABC):
         return self.facts.password
 
     @abstractmethod
+    def connect(self, database: str = ...) -> Any:
+        """Autocommit, so that the caller says where a transaction begins."""
+
+    @abstractmethod
     def database(self) -> Facts:
         """An empty one, with a name no other test of the session has."""
 
@@ -73,7 +85,6 @@ class TestServer(ABC):
 
 class TestPostgres(TestServer):
     def connect(self, database: str = "postgres") -> psycopg.Connection:
-        """Autocommit, so that the caller says where a transaction begins."""
         return connect_postgres(self.facts.of(database))
 
     def database(self) -> Facts:
@@ -85,7 +96,6 @@ class TestPostgres(TestServer):
 
 class TestMariaDb(TestServer):
     def connect(self, database: str = "mysql") -> "Connection":
-        """Autocommit, so that the caller says where a transaction begins."""
         return connect_mariadb(self.facts.of(database))
 
     def database(self) -> Facts:
@@ -95,9 +105,18 @@ class TestMariaDb(TestServer):
         return self.facts.of(name)
 
 
+def _sweep() -> None:
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        owner = folder.name.removeprefix(_PREFIX).split("-")[0]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            for name in part_names():
+                server_in(folder, name).remove()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def server_in(state: Path, name: str, port: int = 0) -> Server:
     """A server of the set-up's programs with its data below `state`."""
-    return Server(name, replace(installed_places(), state=state), port)
+    return Server(name, replace(installed_places(), state=state), port, durable=False)
 
 
 @contextmanager

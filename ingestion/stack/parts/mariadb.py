@@ -31,6 +31,7 @@ _OPTIONS = {
     "innodb-buffer-pool-size": "256M",
     "innodb-log-file-size": "256M",
 }
+_WITHOUT_SYNC = {"innodb-flush-method": "nosync", "innodb-flush-log-at-trx-commit": "2"}
 
 
 class MariaDb:
@@ -39,6 +40,7 @@ class MariaDb:
     name = "mariadb"
     title = "MariaDB 10.11.5"
     stop_signal = signal.SIGTERM
+    drop_signal = signal.SIGKILL
 
     def unpack(self, artifacts: Sequence[Path], folder: Path) -> None:
         with zipfile.ZipFile(artifacts[0]) as jar:
@@ -63,7 +65,8 @@ class MariaDb:
         where = [f"--basedir={site.programs}", f"--datadir={site.data / 'cluster'}", f"--port={site.port}"]
         first = site.data / "first.sql"
         once = [f"--init-file={first}"] if first.exists() else []
-        return [program, "--no-defaults", *where, *(f"--{name}={value}" for name, value in _OPTIONS.items()), *once]
+        options = _OPTIONS if site.durable else _OPTIONS | _WITHOUT_SYNC
+        return [program, "--no-defaults", *where, *(f"--{name}={value}" for name, value in options.items()), *once]
 
     def facts(self, site: Site) -> Facts:
         return Facts("mysql", HOST, site.port, _USER, "mysql", site.password)

@@ -34,6 +34,7 @@ class Postgres:
     name = "postgres"
     title = "PostgreSQL 17.11"
     stop_signal = signal.SIGINT  # ends sessions and writes a checkpoint; SIGTERM would wait for the clients
+    drop_signal = signal.SIGQUIT  # gives its shared memory back, as SIGKILL would not
 
     def unpack(self, artifacts: Sequence[Path], folder: Path) -> None:
         with zipfile.ZipFile(artifacts[0]) as jar:
@@ -54,7 +55,7 @@ class Postgres:
             password.unlink()
 
     def command(self, site: Site) -> list[str]:
-        settings = {**_SETTINGS, "port": str(site.port)}
+        settings = {**_SETTINGS, "port": str(site.port), "fsync": "on" if site.durable else "off"}
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return [str(site.programs / "bin" / "postgres"), "-D", str(site.data / "cluster"), *words]
 

@@ -113,7 +113,7 @@ class Shop:
                 total,
                 minor,
                 _address(chance),
-                _note(chance),
+                _note(chance, number),
                 zone,
                 local(at, info),
                 stamp,
@@ -192,11 +192,12 @@ def _address(chance: Random) -> str:
     return f'{{"city": {json.dumps(chance.choice(words.CITIES))}, "zip": "{chance.randrange(100_000):05d}"}}'
 
 
-def _note(chance: Random) -> str | None:
+def _note(chance: Random, number: int) -> str | None:
+    """Every fortieth is awkward, by turns, so that a small shop has all of them."""
     draw = chance.random()
-    if draw < 0.8:
-        return None
-    return chance.choice(words.AWKWARD) if draw < 0.83 else chance.choice(words.NOTES)
+    if number % 40 == 0:
+        return words.AWKWARD[number // 40 % len(words.AWKWARD)]
+    return chance.choice(words.NOTES) if draw < 0.2 else None
 
 
 def _description(chance: Random, title: str) -> str | None:

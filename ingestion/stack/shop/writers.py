@@ -97,24 +97,25 @@ def writing(shop: Facts, writers: int = 4, seed: int = 1) -> Iterator[Callable[[
     results: Any = context.SimpleQueue()
     process = context.Process(target=_process, args=(shop, writers, seed, started, stop, results), daemon=True)
     process.start()
-    found: list[Written] = []
+    outcomes: list[Written | Exception] = []
 
     def end() -> Written:
-        if not found:
+        if not outcomes:
             stop.set()
-            outcome = results.get() if _answers(process, results) else RetryableError("the writers' process was killed")
+            answered = _answers(process, results)
+            outcomes.append(results.get() if answered else RetryableError("the writers' process was killed"))
             process.join()
-            if isinstance(outcome, Exception):
-                raise outcome
-            found.append(outcome)
-        return found[0]
+        if isinstance(outcomes[0], Exception):
+            raise outcomes[0]
+        return outcomes[0]
 
     try:
         while not started.wait(0.05):
             if not process.is_alive() or not results.empty():
                 break
         yield end
-        end()
+        if not outcomes:
+            end()
     finally:
         stop.set()
         process.join(30)

@@ -13,26 +13,40 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3; do \
 LOCK := requirements/default.lock
 STAMP := .venv/.frazil-environment
 BIN := .venv/bin
+AIRFLOW_LOCK := requirements/airflow.lock
+AIRFLOW_STAMP := .venv-airflow/.frazil-environment
+AIRFLOW_BIN := .venv-airflow/bin
 
-.PHONY: help setup demo test stress lint format docs bench clean lock
+.PHONY: help setup demo test stress lint format docs bench clean lock airflow-setup
 
 help: ## Show this list.
-	@grep -hE '^[a-z-]+%?:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+%?):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+%?:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+%?):.*## /\1\t/' | expand -t 15
 
 setup: $(STAMP) ## Make the environment, find Java, fetch jars, create the lake's empty tables.
 	@$(BIN)/frazil setup
 
-# The environment is made anew only when the lock or the project's own metadata changes: a second set-up is offline.
-$(STAMP): $(LOCK) requirements/uv.lock pyproject.toml
+airflow-setup: $(STAMP) $(AIRFLOW_STAMP) ## Make the second environment: Airflow, Cosmos, dbt, Spark.
+	@$(AIRFLOW_BIN)/frazil setup
+
+# An environment is made anew only when its lock or the project's own metadata changes: a second set-up is offline.
+# $(call install,folder,lock)
+define install
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: install one, or name it: make PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@command -v uv >/dev/null || test -x .venv/uv/bin/uv || { \
 		$(PYTHON) -m venv .venv/uv && .venv/uv/bin/python -m pip install --quiet --require-hashes -r requirements/uv.lock; }
 	@UV=$$(command -v uv || echo .venv/uv/bin/uv); set -e; \
-		test -x $(BIN)/python || $$UV venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" .venv; \
-		export VIRTUAL_ENV=$(CURDIR)/.venv; \
-		$$UV pip sync --quiet --require-hashes $(LOCK); \
+		test -x $(1)/bin/python || $$UV venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" $(1); \
+		export VIRTUAL_ENV=$(CURDIR)/$(1); \
+		$$UV pip sync --quiet --require-hashes $(2); \
 		$$UV pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
+endef
+
+$(STAMP): $(LOCK) requirements/uv.lock pyproject.toml
+	$(call install,.venv,$(LOCK))
+
+$(AIRFLOW_STAMP): $(AIRFLOW_LOCK) requirements/uv.lock pyproject.toml
+	$(call install,.venv-airflow,$(AIRFLOW_LOCK))
 
 demo: setup ## A generated business: signed webhooks in, trusted marts out (under 3 minutes).
 	@$(BIN)/frazil demo
@@ -63,8 +77,11 @@ bench-%: setup
 	@$(BIN)/python -m benchmarks $*
 
 lock: $(STAMP) ## Compile pyproject.toml into the hashed lock files.
-	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o $(LOCK)
+	@$(call compile,--extra dev --extra streams,$(LOCK))
+	@$(call compile,--extra airflow,$(AIRFLOW_LOCK))
 	@$(BIN)/uv pip freeze | grep -E '^uv==' | $(BIN)/uv pip compile - --generate-hashes --no-header --no-annotate --no-emit-index-url -q -o requirements/uv.lock
 
+compile = $(BIN)/uv pip compile pyproject.toml $(1) --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o $(2)
+
 clean: ## Remove the environment, the lake and everything built.
-	@rm -rf .venv "$(FRAZIL_HOME)" target logs docs/site .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	@rm -rf .venv .venv-airflow "$(FRAZIL_HOME)" target logs docs/site .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -20,16 +20,21 @@ _RUNS_KEPT = 10
 
 
 class View(msgspec.Struct, frozen=True):
-    """One snapshot of the source that chunks were read in."""
+    """One snapshot of the source that chunks were read in.
+
+    `is_exact`: nothing later was seen. Otherwise rows may be newer than the position: the change stream, read from
+    there, brings the same changes again and ends in the same rows.
+    """
 
     position: str
     snapshot: str
     start: str
     captured_at: datetime
+    is_exact: bool = True
 
     @classmethod
-    def of(cls, position: Position) -> "View":
-        return cls(position.position, position.snapshot, position.start, position.captured_at)
+    def of(cls, position: Position, *, is_exact: bool = True) -> "View":
+        return cls(position.position, position.snapshot, position.start, position.captured_at, is_exact)
 
 
 class Done(msgspec.Struct, frozen=True, array_like=True):
@@ -92,7 +97,7 @@ class Mark(msgspec.Struct, frozen=True):
 
     @property
     def consistency(self) -> Consistency:
-        return "snapshot" if len(self.views) <= 1 else "per_chunk"
+        return "snapshot" if len(self.views) <= 1 and all(view.is_exact for view in self.views) else "per_chunk"
 
     @property
     def remaining(self) -> list[int]:
@@ -168,6 +173,8 @@ def moved(table: Table, run_id: str, plan: Mark, view: View, finished: Mapping[i
     ids = " ".join(mark.chunks[number].id for number in finished)
     notes = {"frazil.run-id": run_id, "frazil.chunks": ids, "frazil.position": view.position}
     changed = {PREFIX + run_id: msgspec.json.encode(mark).decode()}
+    if mark.engine != "copy":  # another engine's files have names of columns alone
+        changed["schema.name-mapping.default"] = table.schema().name_mapping.model_dump_json()
     if mark.completed_at is None:
         return Marks(changed, (), notes)
     shortened, dropped = _aged(table, run_id)

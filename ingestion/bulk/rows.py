@@ -30,6 +30,18 @@ def row_position(view: View) -> str:
     return f"{view.position}.{_FIRST}"
 
 
+def event_head(table: SourceTable, view: View) -> str:
+    """What the `_event_id`s of one table and view begin with."""
+    return f"{table.raw_name.removeprefix('raw.')}:{row_position(view)}:"
+
+
+def whole_key(table: SourceTable) -> bool:
+    """Whether the key is of whole numbers, which stand in `_event_id` as they are."""
+    found = {column.name: column for column in table.columns}
+    keys = [found[name] for name in table.key]
+    return all(pa.types.is_integer(key.field.type) and not key.can_overflow for key in keys)
+
+
 class RowMaker:
     """Adds to the batches of one chunk what every raw row carries, but for the writer's own columns.
 
@@ -39,7 +51,8 @@ class RowMaker:
 
     def __init__(self, table: SourceTable, view: View, chunk_id: str) -> None:
         position = row_position(view)
-        self._head = f"{table.raw_name.removeprefix('raw.')}:{position}:"
+        self._head = event_head(table, view)
+        self._is_whole = whole_key(table)
         found = {column.name: column for column in table.columns}
         self._key = [found[name].field for name in table.key]
         if any(found[name].can_overflow for name in table.key):
@@ -67,7 +80,7 @@ class RowMaker:
         if not self._key:
             numbers = pc.cast(pa.arange(self._rows, self._rows + rows.num_rows), pa.string())
             return pc.binary_join_element_wise(pa.scalar(self._chunk), numbers, "")
-        if all(pa.types.is_integer(field.type) for field in self._key):
+        if self._is_whole:
             parts = [pc.cast(rows[field.name], pa.string()) for field in self._key]
         else:
             parts = [_hashed([rows[field.name] for field in self._key])]

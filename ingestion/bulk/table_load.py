@@ -192,7 +192,12 @@ class TableLoad:
             advance=lambda rows: job.board.advance(self._table.raw_name, rows),
             is_proven=job.is_proven,
         )
-        copy_chunks(run, snapshot, job.readers)
+        if plan.engine == "jdbc":
+            from ingestion.bulk.jdbc import jdbc_chunks
+
+            jdbc_chunks(run, snapshot, job.source, job.settings)
+        else:
+            copy_chunks(run, snapshot, job.readers)
         if run.mark().completed_at is None:
             raise RetryableError(f"{self._table.raw_name}: another process took its mark; run the command again")
 

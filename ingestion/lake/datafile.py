@@ -1,18 +1,28 @@
 """One Parquet file of an append-only table, written batch by batch and stamped with the time of its making."""
 
 import contextlib
+import os
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyiceberg.io.pyarrow import ParquetFormatWriter, schema_to_pyarrow
+from pyiceberg.io.fileformat import DataFileStatistics
+from pyiceberg.io.pyarrow import (
+    ParquetFormatWriter,
+    compute_statistics_plan,
+    data_file_statistics_from_parquet_metadata,
+    parquet_path_to_id_mapping,
+    schema_to_pyarrow,
+)
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.partitioning import PartitionFieldValue, PartitionKey
 from pyiceberg.table import Table
 
+from ingestion.lake.durable import sync_folder
 from ingestion.lake.tables import LOADED_AT, RUN_ID, TIMESTAMP
 
 _MICROSECONDS_A_DAY = 86_400_000_000
@@ -41,6 +51,64 @@ class WrittenFile:
         return written
 
 
+def adopted(table: Table, location: str, run_id: str) -> WrittenFile | None:
+    """A Parquet file that another engine wrote for this table, with `_loaded_at` and `_run_id`, by its footer.
+
+    Its columns are found by name (the table needs `schema.name-mapping.default`); it is put on disk if it is local.
+    None for a file without rows.
+    """
+    source = table.io.new_input(location)
+    with source.open() as file:
+        footer = pq.read_metadata(file)
+    if not footer.num_rows:
+        return None
+    if location.startswith("file:"):
+        _sync(Path(location.removeprefix("file://")))
+    loaded_at = _stamp_of(footer)
+    statistics = data_file_statistics_from_parquet_metadata(
+        parquet_metadata=footer,
+        stats_columns=compute_statistics_plan(table.schema(), table.properties),
+        parquet_column_mapping=parquet_path_to_id_mapping(table.schema()),
+    )
+    described = _described(location, _partition(table, loaded_at), len(source), statistics)
+    return WrittenFile(described, footer.num_rows, loaded_at, run_id)
+
+
+def _stamp_of(footer: pq.FileMetaData) -> int:
+    """The one `_loaded_at` of a file."""
+    group = footer.row_group(0)
+    columns = [group.column(place) for place in range(footer.num_columns)]
+    (statistics,) = [column.statistics for column in columns if column.path_in_schema == LOADED_AT.name]
+    return int(statistics.min_raw)
+
+
+def _partition(table: Table, loaded_at: int) -> PartitionKey:
+    day = loaded_at // _MICROSECONDS_A_DAY
+    values = [PartitionFieldValue(field, day) for field in table.spec().fields]
+    return PartitionKey(values, table.spec(), table.schema())
+
+
+def _described(location: str, key: PartitionKey, size: int, statistics: DataFileStatistics) -> DataFile:
+    return DataFile.from_args(
+        content=DataFileContent.DATA,
+        file_path=location,
+        file_format=FileFormat.PARQUET,
+        partition=key.partition,
+        file_size_in_bytes=size,
+        sort_order_id=None,
+        spec_id=key.partition_spec.spec_id,
+        equality_ids=None,
+        key_metadata=None,
+        **statistics.to_serialized_dict(),
+    )
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    sync_folder(path.parent)
+
+
 class FileWriter:
     """Use with `with`: leaving it without `finish` removes the file. For one thread."""
 
@@ -48,11 +116,8 @@ class FileWriter:
         self.loaded_at = loaded_at
         self.rows = 0
         self._run_id = run_id
-        self._spec = table.spec()
         self._fields = list(schema_to_pyarrow(table.schema()))
-        day = loaded_at // _MICROSECONDS_A_DAY
-        values = [PartitionFieldValue(field, day) for field in self._spec.fields]
-        self._key = PartitionKey(values, self._spec, table.schema())
+        self._key = _partition(table, loaded_at)
         self._location = table.location_provider().new_data_location(f"00000-0-{uuid.uuid4()}.parquet", self._key)
         self._io = table.io
         self._output = table.io.new_output(self._location)
@@ -83,18 +148,7 @@ class FileWriter:
         """The file on disk, complete; at least one row must have been written."""
         self._flush()
         statistics = self._writer.close()
-        data_file = DataFile.from_args(
-            content=DataFileContent.DATA,
-            file_path=self._location,
-            file_format=FileFormat.PARQUET,
-            partition=self._key.partition,
-            file_size_in_bytes=len(self._output),
-            sort_order_id=None,
-            spec_id=self._spec.spec_id,
-            equality_ids=None,
-            key_metadata=None,
-            **statistics.to_serialized_dict(),
-        )
+        data_file = _described(self._location, self._key, len(self._output), statistics)
         self._is_finished = True
         return WrittenFile(data_file, self.rows, self.loaded_at, self._run_id)
 

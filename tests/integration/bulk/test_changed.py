@@ -13,9 +13,9 @@ from tests.integration.bulk.lab import Lab
 COLUMNS = ("id", "note", "amount", "qty")
 
 
-def loaded_after(lab: Lab, change: Callable[[], Any]) -> Any:
+def loaded_after(lab: Lab, change: Callable[[], Any], **options: Any) -> Any:
     """Load with `change` made between the snapshot and the first read; the outcome of `orders`."""
-    work = Load(lab.settings, lab.source, Options())
+    work = Load(lab.settings, lab.source, Options(**options))
     dialect, plain = work._dialect, work._dialect.snapshot
     changed: list[Any] = []
 

@@ -2,12 +2,16 @@
 
 import click
 
+from ingestion.cli.bulk_check import check
+from ingestion.cli.bulk_discover import discover
 from ingestion.cli.bulk_load import load
+from ingestion.cli.bulk_plan import plan
 
 
-@click.group(help="Load whole tables of databases into raw.")
+@click.group(help="Check, list and plan databases, and load their whole tables into raw.")
 def command() -> None:
     pass
 
 
-command.add_command(load)
+for verb in (check, discover, plan, load):
+    command.add_command(verb)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ingestion.cli.bulk_words import selection_options, table_names
 from ingestion.cli.output import json_option, print_json, print_rows
-from ingestion.errors import FrazilError, UsageError
+from ingestion.errors import FrazilError
 from ingestion.logs import configure_logging
 from ingestion.settings import Settings
 
@@ -21,8 +22,7 @@ _SHOWN = ("table", "status", "rows", "chunks", "seconds", "rows_per_second", "co
 
 @click.command(help="Load the tables of SOURCE into raw; what is complete is skipped, what was stopped goes on.")
 @click.argument("source")
-@click.option("--table-filter", metavar="PATTERN", help='Only tables like this, in SQL\'s words: "S_%".')
-@click.option("--tables", metavar="A,B", help="Only these tables, as table or schema.table.")
+@selection_options
 @click.option("--parallel-tables", type=click.IntRange(1, 64), help="Readers within a table.")
 @click.option("--parallel-workers", type=click.IntRange(1, 64), help="Tables at the same time.")
 @click.option("--no-resume", is_flag=True, help="Load one more complete copy of every table under its own run id.")
@@ -75,16 +75,6 @@ def load(
         sys.exit(INTERRUPTED)
     if any(one.status == "failed" for one in outcomes):
         sys.exit(FrazilError.exit_code)
-
-
-def table_names(words: str | None) -> tuple[str, ...]:
-    """`--tables a,b` as names; raises UsageError when it is given and empty."""
-    if words is None:
-        return ()
-    names = tuple(name.strip() for name in words.split(",") if name.strip())
-    if not names:
-        raise UsageError("--tables is empty: write --tables orders,users")
-    return names
 
 
 def _print(source: str, outcomes: "list[Outcome]", as_json: bool) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ingestion.cli.bulk_load import table_names
+from ingestion.cli.bulk_words import table_names
 from ingestion.cli.output import json_option, print_json, print_rows
 from ingestion.errors import ContractError
 from ingestion.logs import configure_logging

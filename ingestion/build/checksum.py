@@ -14,6 +14,7 @@ MATERIALIZATIONS = {
     "incremental": "macro.frazil.materialization_incremental_spark",
     "snapshot": "macro.dbt.materialization_snapshot_default",
 }
+_IGNORED_META = frozenset({"maintenance"})
 _IGNORED_CONFIG = frozenset({"docs", "tags", "group", "access", "persist_docs", "post-hook", "pre-hook", "enabled"})
 
 
@@ -24,6 +25,7 @@ def node_checksum(manifest: Manifest, unique_id: str, variables: dict[str, Any])
     """
     node = manifest.nodes[unique_id]
     config = {key: value for key, value in node.config.to_dict().items() if key not in _IGNORED_CONFIG}
+    config["meta"] = {key: value for key, value in config.get("meta", {}).items() if key not in _IGNORED_META}
     seeds = [parent for parent in node.depends_on_nodes if parent.startswith("seed.")]
     parts = [
         node.checksum.checksum,

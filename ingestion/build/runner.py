@@ -2,15 +2,16 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
 
 from ingestion.build.dbt import Dbt, NodeResult
 from ingestion.build.lease import build_lease
+from ingestion.build.record import updated_state
 from ingestion.build.selection import Graph, Selection
-from ingestion.build.state import Built, load_state, save_state
+from ingestion.build.state import load_state, save_state
 from ingestion.settings import Settings
 
 
@@ -74,7 +75,8 @@ class Builder:
             if on_selected:
                 on_selected(report.selection)
             report.results = self._run(report.selection, unit_tests)
-            save_state(self._catalog, self._updated(state, report, before))
+            chosen = report.selection.build
+            save_state(self._catalog, updated_state(self.graph, state, before, chosen, report.results))
             report.rows_written = {name: self._rows_since(name, before[name]) for name in report.tables.values()}
         report.seconds = time.monotonic() - started
         return report
@@ -87,23 +89,6 @@ class Builder:
             exclude=graph.unit_tests(set(graph.nodes) - tried),
             rebuild=[graph.name(node) for node in chosen.rebuild],
         )
-
-    def _updated(self, state: dict[str, Built], report: BuildReport, before: dict[str, int | None]) -> dict[str, Built]:
-        results = {one.unique_id: one for one in report.results}
-        untested = self._with_failed_tests(results)
-        kept = {node: built for node, built in state.items() if node in self.graph.checksums}
-        for node in report.selection.build:
-            result = results.get(node)
-            if result is not None and result.is_good:
-                parents = self.graph.read_by(node, result.compiled, before)
-                kept[node] = Built(self.graph.checksums[node], parents, is_good=node not in untested)
-            elif node in kept:
-                kept[node] = replace(kept[node], is_good=False)
-        return kept
-
-    def _with_failed_tests(self, results: dict[str, NodeResult]) -> set[str]:
-        failed = {test for test, one in results.items() if not one.is_good}
-        return {node for test, nodes in self.graph.data_tests().items() if test in failed for node in nodes}
 
     def _rows_since(self, name: str, old: int | None) -> int:
         """Rows added by the snapshots after `old`, up to the current one."""

@@ -1,0 +1,1 @@
+"""What each table was made from, column by column, told in OpenLineage's words."""

@@ -23,6 +23,7 @@ from ingestion.bulk.dialects.base import Dialect, Reader
 from ingestion.bulk.marks import Done, Mark, column_print, newest_complete
 from ingestion.bulk.model import SourceTable
 from ingestion.bulk.rowhash import Total, each, total
+from ingestion.bulk.schema import enforced, noticed
 from ingestion.bulk.sources import DatabaseSource
 from ingestion.lake.append import AppendTable
 from ingestion.lake.tables import LOADED_AT, RUN_ID, TIMESTAMP, ensure_table
@@ -102,6 +103,8 @@ class Reconciliation:
         if newest is None:
             return [self._none(table, f"has no complete copy; run `frazil bulk load {self._source.name}`")]
         run_id, mark = newest
+        if self._source.contract_of(table.schema, table.name) == "discard_value":
+            table = enforced(noticed(self._catalog, self._source, table))
         if mark.columns != column_print(table):
             again = f"frazil bulk load {self._source.name} --tables {mark.source_table} --no-resume"
             return [self._none(table, f"has other columns in the source than when it was loaded; run `{again}`")]

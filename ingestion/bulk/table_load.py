@@ -19,13 +19,12 @@ from ingestion.bulk.copy import Copy, StoppedError, copy_chunks
 from ingestion.bulk.dialects.base import Dialect, Snapshot, TableChangedError
 from ingestion.bulk.marks import Mark, column_print, marks_of, newest_complete, planned, resumable
 from ingestion.bulk.model import SourceTable
+from ingestion.bulk.notify import follow
 from ingestion.bulk.progress import Board
-from ingestion.bulk.rows import stored_columns
 from ingestion.bulk.sources import DatabaseSource
 from ingestion.bulk.state import State, TableStatus, status_of
 from ingestion.errors import FrazilError, PermanentError, RetryableError
 from ingestion.lake.append import AppendTable
-from ingestion.lake.tables import ensure_table
 from ingestion.lease import lease
 from ingestion.settings import Settings
 
@@ -96,7 +95,8 @@ class TableLoad:
 
     def __init__(self, job: Job, table: SourceTable) -> None:
         self._job = job
-        self._table = table
+        self._table = table  # as its contract lets it be read
+        self._found = table
         self._attempts = 0
         self._run: tuple[str, Mark] | None = None
         self._raw: AppendTable | None = None
@@ -205,7 +205,7 @@ class TableLoad:
         """Raises PermanentError if the source's table is not what it was when the load began."""
         found = {table.raw_name: table for table in self._job.dialect.tables(self._job.source)}
         now = found.get(self._table.raw_name)
-        if now is None or column_print(now) != column_print(self._table):
+        if now is None or column_print(now) != column_print(self._found):
             raise PermanentError(
                 f"{self._source_table}: its columns changed after the load began; run the command again"
             )
@@ -222,7 +222,7 @@ class TableLoad:
     def _prepare(self, snapshot: Snapshot) -> None:
         """Make the raw table; find the copy to go on with, or plan a new one."""
         if self._raw is None:
-            ensure_table(self._job.catalog, self._table.raw_name, stored_columns(self._table))
+            self._table = follow(self._job.catalog, self._job.source, self._found)
             self._raw = AppendTable(self._job.catalog, self._table.raw_name)
             if self._job.is_resumed:
                 self._run = resumable(self._raw.table, self._table)

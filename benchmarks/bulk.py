@@ -1,0 +1,291 @@
+"""Bulk loads of a real PostgreSQL against its own COPY and against plain Spark JDBC, in one run on one table."""
+
+import json
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import yaml
+
+from benchmarks.report import report
+from ingestion.bulk.marks import marks_of
+from ingestion.lake.catalog import open_catalog
+from ingestion.settings import PROJECT_ROOT, Settings
+from ingestion.stack import Facts
+from tests.support.databases import running
+from tests.support.spark import link_jars
+
+ROWS = int(os.environ.get("FRAZIL_BENCH_BULK_ROWS", "2000000"))
+RUNS = 3
+
+_TABLE = """
+create table {name} (
+    line_id bigint primary key, order_id bigint, part_id integer, supplier_id integer, line_number integer,
+    quantity numeric(15,2), extended_price numeric(15,2), discount numeric(15,2), tax numeric(15,2),
+    return_flag char(1), line_status char(1), ship_date date, commit_date date, receipt_date date,
+    ship_instruct varchar(25), ship_mode varchar(10), comment varchar(44), updated_at timestamptz)"""
+_ROWS = """
+insert into {name} select i, i / 4, i * 7919 % 200000, i * 104729 % 10000, i % 4 + 1,
+    i % 50 + 1, (i * 7919 % 9999999) / 100.0, (i % 11) / 100.0, (i % 9) / 100.0,
+    substr('ANR', i % 3 + 1, 1), substr('OF', i % 2 + 1, 1),
+    date '1992-01-01' + i % 2500, date '1992-02-01' + i % 2500, date '1992-03-01' + i % 2500,
+    (array['DELIVER IN PERSON', 'COLLECT COD', 'NONE', 'TAKE BACK RETURN'])[i % 4 + 1],
+    (array['AIR', 'MAIL', 'RAIL', 'SHIP', 'TRUCK', 'FOB', 'REG AIR'])[i % 7 + 1],
+    substr(md5(i::text) || md5((i + 1)::text), 1, 10 + i % 34), timestamptz '2026-01-01' + i * interval '1 second'
+from generate_series(1, {rows}) i"""
+_DRAIN = """
+import sys, psycopg
+with psycopg.connect(sys.argv[1], autocommit=True) as connection:
+    with connection.cursor().copy(f"copy {sys.argv[2]} to stdout (format binary)") as copy:
+        while copy.read():
+            pass
+"""
+_PLAIN_SPARK = """
+import sys
+from ingestion.runtime.spark import spark_session
+from ingestion.settings import Settings
+url, user, password, table, rows = sys.argv[1:]
+spark = spark_session(Settings())
+step = int(rows) // 4
+bounds = [f"line_id > {step * part} and line_id <= {step * (part + 1)}" for part in range(4)]
+properties = {"user": user, "password": password, "driver": "org.postgresql.Driver", "fetchsize": "50000"}
+frame = spark.read.jdbc(url, table, predicates=bounds, properties=properties)
+frame.writeTo("raw.plain").using("iceberg").create()
+"""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One process: seconds of wall and CPU, MiB at its peak, and what it printed."""
+
+    wall: float
+    cpu: float
+    peak: float
+    output: str
+
+
+def main() -> None:
+    with running("postgres") as server, _folder() as folder:
+        facts = server.facts()
+        bench = Bench(facts, folder)
+        for rows in (ROWS // 2, ROWS, ROWS * 2):
+            bench.fill(rows)
+        bench.copy()
+        bench.linear()
+        bench.resume()
+        bench.jdbc()
+
+
+class Bench:
+    """The database, and a lake that is made anew for each load."""
+
+    def __init__(self, facts: Facts, folder: Path) -> None:
+        self._facts, self._folder = facts, folder
+        config = folder / "config"
+        config.mkdir()
+        block = {
+            "dialect": "postgres",
+            "host": facts.host,
+            "port": facts.port,
+            "database": "postgres",
+            "user": facts.user,
+            "password": "${BENCH_PASSWORD}",
+        }
+        (config / "sources.yaml").write_text(yaml.safe_dump({"sources": {"bench": block}}), encoding="utf-8")
+
+    def fill(self, rows: int) -> None:
+        name = _name(rows)
+        with psycopg.connect(self._dsn(), autocommit=True) as connection:
+            connection.execute(_TABLE.format(name=name).encode())
+            connection.execute(_ROWS.format(name=name, rows=rows).encode())
+            connection.execute(f"vacuum analyze {name}".encode())
+
+    def copy(self) -> None:
+        """The whole process, its work alone, its CPU and memory, against COPY of the same table before and after."""
+        limits, loads, works = [self._drain()], [], []
+        for _ in range(RUNS):
+            loads.append(self._load(ROWS))
+            works.append(_seconds(loads[-1]))
+            limits.append(self._drain())
+        limit = statistics.median(found.wall for found in limits)
+        wall = statistics.median(found.wall for found in loads)
+        cpu, peak = statistics.median(found.cpu for found in loads), max(found.peak for found in loads)
+        proven = self._load(ROWS, is_proven=True)
+        inputs = {
+            "rows": ROWS,
+            "copy_binary_seconds": [round(found.wall, 2) for found in limits],
+            "load_seconds": [round(found.wall, 2) for found in loads],
+            "work_seconds": [round(found, 2) for found in works],
+            "load_cpu_seconds": [round(found.cpu, 2) for found in loads],
+            "load_peak_mib": [round(found.peak) for found in loads],
+            "with_proof_seconds": round(proven.wall, 2),
+            "with_proof_cpu_seconds": round(proven.cpu, 2),
+            "load_before": round(os.getloadavg()[0], 2),
+            "cores": os.cpu_count(),
+        }
+        work = statistics.median(works)
+        report("bulk_copy_whole", wall / limit, "x COPY", "<= 2.4", wall / limit <= 2.4, inputs)
+        report("bulk_copy_work", work / limit, "x COPY", "<= 1.6", work / limit <= 1.6, inputs)
+        report("bulk_copy_cpu", cpu * 2e6 / ROWS, "CPU s/2M", "<= 6", cpu * 2e6 / ROWS <= 6, inputs)
+        report("bulk_copy_memory", peak, "MiB", "<= 700", peak <= 700, inputs)
+
+    def linear(self) -> None:
+        """CPU per row of one, two and four times the rows, less what the start costs."""
+        start = self._start()
+        costs, peaks = [], []
+        for rows in (ROWS // 2, ROWS, ROWS * 2):
+            found = [self._load(rows) for _ in range(2)]
+            costs.append((min(one.cpu for one in found) - start) / rows * 1e6)
+            peaks.append(round(max(one.peak for one in found)))
+        ratio = costs[2] / costs[0]
+        inputs = {"cpu_us_per_row": [round(cost, 3) for cost in costs], "peak_mib": peaks, "start_cpu": round(start, 2)}
+        report("bulk_copy_linear", ratio, "4x/1x a row", "<= 1.1", ratio <= 1.1, inputs)
+
+    def resume(self) -> None:
+        """CPU of a load killed when half is committed and of the one that goes on, less the second start."""
+        start = self._start()
+        clean = self._load(ROWS, chunk_mib=16)
+        home = self._home()
+        words = self._words(ROWS)
+        child = subprocess.Popen(words, env=self._env(home, 16), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        chunks = self._wait_for_half(home)
+        child.send_signal(signal.SIGKILL)
+        _, _, usage = os.wait4(child.pid, 0)
+        child.returncode = -9
+        rest = self._ran(words, self._env(home, 16))
+        total = usage.ru_utime + usage.ru_stime + rest.cpu - start
+        inputs = {
+            "clean_cpu": round(clean.cpu, 2),
+            "killed_cpu": round(usage.ru_utime + usage.ru_stime, 2),
+            "rest_cpu": round(rest.cpu, 2),
+            "start_cpu": round(start, 2),
+            "chunks_done_and_all": chunks,
+        }
+        report("bulk_resume", total / clean.cpu, "x clean", "<= 1.1", total / clean.cpu <= 1.1, inputs)
+
+    def jdbc(self) -> None:
+        """Whole processes, in turns."""
+        ours, plain = [], []
+        for _ in range(2):
+            plain.append(self._plain())
+            ours.append(self._load(ROWS, "--engine", "jdbc", "--parallel-tables", "4", chunk_mib=100))
+        ratio = min(found.wall for found in ours) / min(found.wall for found in plain)
+        inputs = {
+            "ours_seconds": [round(found.wall, 1) for found in ours],
+            "plain_seconds": [round(found.wall, 1) for found in plain],
+        }
+        report("bulk_jdbc", ratio, "x plain", "<= 1.15", ratio <= 1.15, inputs)
+
+    def _wait_for_half(self, home: Path) -> list[int]:
+        catalog = open_catalog(Settings(home=home))
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            time.sleep(0.05)
+            if catalog.table_exists(f"raw.bench_{_name(ROWS)}"):
+                for mark in marks_of(catalog.load_table(f"raw.bench_{_name(ROWS)}")).values():
+                    if len(mark.done) * 2 >= len(mark.chunks):
+                        return [len(mark.done), len(mark.chunks)]
+        raise SystemExit("half of the table was never committed")
+
+    def _load(self, rows: int, *words: str, is_proven: bool = False, chunk_mib: int = 128) -> Ran:
+        home = self._home()
+        ran = self._ran([*self._words(rows, is_proven=is_proven), *words], self._env(home, chunk_mib))
+        catalog = open_catalog(Settings(home=home))
+        count = catalog.load_table(f"raw.bench_{_name(rows)}").scan().count()
+        catalog.close()
+        if count != rows:
+            raise SystemExit(f"{count} rows in raw instead of {rows}")
+        return ran
+
+    def _words(self, rows: int, *, is_proven: bool = False) -> list[str]:
+        frazil = str(Path(sys.executable).with_name("frazil"))
+        proof = [] if is_proven else ["--no-proof"]
+        return [frazil, "bulk", "load", "bench", "--tables", _name(rows), "--json", *proof]
+
+    def _start(self) -> float:
+        """CPU seconds of a command that finds the table and loads nothing."""
+        found = [self._ran([*self._words(ROWS), "--dry-run"], self._env(self._home(), 128)) for _ in range(3)]
+        return min(one.cpu for one in found)
+
+    def _drain(self) -> Ran:
+        return self._ran([sys.executable, "-c", _DRAIN, self._dsn(), _name(ROWS)], dict(os.environ))
+
+    def _plain(self) -> Ran:
+        facts = self._facts
+        url = f"jdbc:postgresql://{facts.host}:{facts.port}/postgres"
+        words = [sys.executable, "-c", _PLAIN_SPARK, url, facts.user, facts.password, _name(ROWS), str(ROWS)]
+        home = self._home()
+        open_catalog(Settings(home=home)).close()
+        return self._ran(words, self._env(home, 128))
+
+    def _ran(self, words: list[str], env: dict[str, str]) -> Ran:
+        started = time.perf_counter()
+        with subprocess.Popen(
+            words, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=PROJECT_ROOT
+        ) as child:
+            assert child.stdout is not None
+            output = child.stdout.read()
+            _, status, usage = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+        wall = time.perf_counter() - started
+        if child.returncode:
+            raise SystemExit(f"{' '.join(words[:4])} ended with {child.returncode}")
+        return Ran(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output)
+
+    def _home(self) -> Path:
+        """A new state folder; the last one is removed."""
+        home = self._folder / "home"
+        shutil.rmtree(home, ignore_errors=True)
+        link_jars(home)
+        return home
+
+    def _env(self, home: Path, chunk_mib: int) -> dict[str, str]:
+        path = self._folder / "config" / "sources.yaml"
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document["sources"]["bench"]["chunk_bytes"] = chunk_mib << 20
+        path.write_text(yaml.safe_dump(document), encoding="utf-8")
+        return {
+            **os.environ,
+            "FRAZIL_HOME": str(home),
+            "FRAZIL_CONFIG_DIR": str(path.parent),
+            "BENCH_PASSWORD": self._facts.password,
+        }
+
+    def _dsn(self) -> str:
+        facts = self._facts
+        return f"postgresql://{facts.user}:{facts.password}@{facts.host}:{facts.port}/postgres"
+
+
+def _name(rows: int) -> str:
+    return f"lines_{rows}"
+
+
+def _seconds(ran: Ran) -> float:
+    """Of the table's own load, as the command reports it."""
+    document: Any = json.loads(ran.output)
+    (table,) = document["tables"]
+    return float(table["seconds"])
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="frazil-bench-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

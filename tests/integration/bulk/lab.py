@@ -85,6 +85,11 @@ class Lab:
             "create table orders (id bigint primary key, note varchar(200), amount decimal(12,2), qty integer)",
             f"insert into orders {self.series(rows)}",
         )
+        self.analyze("orders")
+
+    def analyze(self, name: str) -> None:
+        """Let the server know how large the table is: chunks are planned by its estimates."""
+        self.sql(f"analyze {'table ' if self.dialect_name == 'mysql' else ''}{name}")
 
     def series(self, rows: int, first: int = 1) -> str:
         """A select of rows for `orders`."""

@@ -9,14 +9,25 @@
 
 {#-
 is_later(new, old, columns): the order guard. Which change is later, at one place which was received earlier (a body
-sent again must not replace the first), and, where deletes exist, the same of the deletes.
+sent again must not replace the first), and, where deletes exist, the same of the deletes. With `meta.copies` a living
+row may also turn out to be missing in a copy, and the other way round.
 -#}
 {% macro is_later(new, old, columns) -%}
     ({{ is_later_change(new, old, columns) }}
     {%- if '_deleted_position' in columns %}
         or {{ is_later_delete(new, old) }}
+    {%- endif -%}
+    {%- if in_copies_too() %}
+        or {{ new }}._position = {{ old }}._position
+        and coalesce({{ old }}._deleted_position, '') < {{ old }}._position
+        and {{ new }}.deleted_at is distinct from {{ old }}.deleted_at
     {%- endif -%})
 {%- endmacro %}
+
+{#- `meta.copies`: the rows come in whole copies of the source's table, too (`database_changes`). -#}
+{% macro in_copies_too() %}
+    {% do return(config.get('meta', {}).get('copies', false)) %}
+{% endmacro %}
 
 {% macro is_later_change(new, old, columns) -%}
     ({{ new }}._position > {{ old }}._position
@@ -27,7 +38,9 @@ sent again must not replace the first), and, where deletes exist, the same of th
 
 {% macro is_later_delete(new, old) -%}
     (coalesce({{ new }}._deleted_position, '') > coalesce({{ old }}._deleted_position, '')
-        or {{ new }}._deleted_position = {{ old }}._deleted_position and {{ new }}.deleted_at < {{ old }}.deleted_at)
+    {%- if not in_copies_too() %}
+        or {{ new }}._deleted_position = {{ old }}._deleted_position and {{ new }}.deleted_at < {{ old }}.deleted_at
+    {%- endif -%})
 {%- endmacro %}
 
 {% macro later_rows(candidates, target, columns) -%}
@@ -35,6 +48,24 @@ sent again must not replace the first), and, where deletes exist, the same of th
     from {{ candidates }} as candidates
     left join {{ target }} as stored on {{ keys_equal('candidates', 'stored') }}
     where stored.{{ key_columns()[0] }} is null or {{ is_later('candidates', 'stored', columns) }}
+    {%- if in_copies_too() %}
+        and not ({{ repeats_in_copy('candidates', 'stored', columns) }})
+    {%- endif -%}
+{%- endmacro %}
+
+{#-
+A row of a newer copy (its place has an @) that says what is stored already. Leaving it out lets a copy cost what it
+changes; its place is then not stored, which `has_late_rows` makes up for.
+-#}
+{% macro repeats_in_copy(new, old, columns) -%}
+    {{ new }}._position like '%@%'
+    and coalesce({{ new }}._deleted_position, '') <= coalesce({{ old }}._deleted_position, '')
+    {%- for name in columns if not name.startswith('_') and name not in key_columns() %}
+    and {{ new }}.{{ name }} is not distinct from {{ old }}.{{ name }}
+    {%- endfor %}
+    {%- if '_raw_overflow' in columns %}
+    and map_entries({{ new }}._raw_overflow) is not distinct from map_entries({{ old }}._raw_overflow)
+    {%- endif -%}
 {%- endmacro %}
 
 {% macro different_rows(candidates, target, columns) -%}

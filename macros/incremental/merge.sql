@@ -17,7 +17,8 @@
 merged_value(name, columns): one column of a staging row from its two sides, so that any order of events ends alike.
 
 A delete carries no values: a row keeps those of its latest change (`_position`) and the time of its latest delete
-(`_deleted_position`), each moved only forward; it is deleted unless its change is the later of the two.
+(`_deleted_position`), each moved only forward; it is deleted unless its change is the later of the two. With
+`meta.copies` a row whose change is the later of the two may be missing in a copy: the side of that change knows.
 -#}
 {% macro merged_value(name, columns) -%}
     {%- set deletes = '_deleted_position' in columns -%}
@@ -26,6 +27,16 @@ A delete carries no values: a row keeps those of its latest change (`_position`)
         changes.{{ name }}
     {%- elif name == 'is_deleted' -%}
         {{ newest.replace('{0}', '_deleted_position') }} >= {{ newest.replace('{0}', '_position') }}
+        {%- if in_copies_too() %}
+        or case when changes._position >= stored._position then changes.is_deleted else stored.is_deleted end
+        {%- endif %}
+    {%- elif name == 'deleted_at' and in_copies_too() -%}
+        case
+            when {{ newest.replace('{0}', '_deleted_position') }} >= {{ newest.replace('{0}', '_position') }}
+                then case when {{ is_later_delete('changes', 'stored') }} then changes.deleted_at else stored.deleted_at end
+            when changes._position >= stored._position then changes.deleted_at
+            else stored.deleted_at
+        end
     {%- elif name in ['deleted_at', '_deleted_position'] -%}
         case when {{ is_later_delete('changes', 'stored') }} then changes.{{ name }} else stored.{{ name }} end
     {%- elif name == '_loaded_at' -%}

@@ -31,7 +31,7 @@ enough for the few records of a unit test.
 {%- endmacro %}
 
 {% macro settled_labels(labels, rounds) %}
-    {% set is_run = execute and keeps_steps() %}
+    {% set is_run = execute and is_building() %}
     {% set step = cached_step('labels_' ~ rounds, labels_after(labels, 4 if is_run else 2)) %}
     {% if is_run and rows_where(step, 'component_key <> previous_key') %}
         {% if rounds == 20 %}
@@ -43,6 +43,11 @@ enough for the few records of a unit test.
         {% do return(settled_labels('select * from ' ~ step, rounds + 4)) %}
     {% endif %}
     {% do return(step) %}
+{% endmacro %}
+
+{#- The names of the steps `connected_components` may make. -#}
+{% macro label_steps() %}
+    {% do return(['labels_4', 'labels_8', 'labels_12', 'labels_16', 'labels_20']) %}
 {% endmacro %}
 
 {#-

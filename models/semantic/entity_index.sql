@@ -1,7 +1,7 @@
 {{ config(
     unique_key=['source', 'source_id'],
     full_refresh=false,
-    post_hook='{{ drop_steps() }}',
+    post_hook="{{ drop_steps(['changed', 'records'] + label_steps()) }}",
     meta={'gone_without': 'entity_id', 'stamps': ['updated_at']},
 ) }}
 
@@ -46,7 +46,7 @@
 {#- Only changed records, their entities and the entities they match now are resolved again. -#}
 {%- set changed = cached_step('changed', matchable_records(unread_records)) -%}
 {%- set records = cached_step('records', affected_records(changed)) -%}
-{%- set is_small = execute and keeps_steps() and rows_where(records, 'true') <= 10000 -%}
+{%- set is_small = execute and is_building() and rows_where(records, 'true') <= 10000 -%}
 {%- set components = connected_components(record_links(records, is_small)) -%}
 
 {%- set members -%}

@@ -96,9 +96,10 @@ class Lab:
         last = first + rows - 1
         if self.dialect_name == "postgres":
             note = "case i % 7 when 0 then null when 1 then '' else repeat('snow, ' || chr(10) || i, 5) end"
-            return f"select i, {note}, i / 7.0, i % 100 from generate_series({first}, {last}) i"
+            columns = f"i as id, {note} as note, i / 7.0 as amount, i % 100 as qty"
+            return f"select {columns} from generate_series({first}, {last}) i"
         note = "case seq % 7 when 0 then null when 1 then '' else repeat(concat('snow, ', char(10), seq), 5) end"
-        return f"select seq, {note}, seq / 7.0, seq % 100 from seq_{first}_to_{last}"
+        return f"select seq as id, {note} as note, seq / 7.0 as amount, seq % 100 as qty from seq_{first}_to_{last}"
 
     def load(self, **options: Any) -> dict[str, Outcome]:
         """One load in this process; outcomes by the table's name."""

@@ -14,6 +14,7 @@ NOUNS = {
     "sink": "Move journalled events into raw Iceberg tables.",
     "bulk": "Load whole tables of databases into raw.",
     "tables": "Row counts of the tables loaded from databases.",
+    "schema": "Changes of columns in the databases.",
     "reconcile": "Prove that raw holds what a database held.",
     "quarantine": "List, show and replay what could not be read.",
     "run": "Sink, then dbt build of what has new input.",

@@ -19,6 +19,7 @@ _NUMBER = re.compile(r"(?:ORA|DPY)-0*(\d+)")
 _WRONG_USER, _NO_SERVICE, _NO_ACCESS = (1017, 28000, 1045), (12514, 12505, 6003, 6001), (942, 1031, 1749)
 _PASSING = (1013, 1033, 1034, 1089, 3113, 3114, 3135, 4021, 12516, 12519, 12520, 12537, 12541, 12545, 4011, 6005)
 _TOO_OLD = (1555, 8180, 22924)
+_UNREACHED = (6005, 12541, 12545)
 _CHANGED = (1466,)  # the table's definition is younger than the position
 
 
@@ -94,6 +95,8 @@ def explained(source: DatabaseSource, error: Exception, *, again: bool) -> Frazi
         return UsageError(f"{where} refuses user {source.user!r}; set the right user and password for it")
     if number in _NO_SERVICE and not again:
         return UsageError(f"{where} has no service {source.database!r}; correct `database` in config/sources.yaml")
+    if number in _UNREACHED and not again:
+        return UsageError(f"{where} cannot be reached; is the server up, and are host and port right?")
     if number in _NO_ACCESS:
         return UsageError(f"{source.name}: {text}; grant select and flashback on it to {source.user}")
     if number in _TOO_OLD:

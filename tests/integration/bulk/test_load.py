@@ -1,5 +1,6 @@
 """A load: every row of the source in raw once, complete copies and nothing else known as complete."""
 
+import os
 import threading
 
 import pytest
@@ -8,7 +9,8 @@ from ingestion.bulk.load import Load, Options
 from ingestion.bulk.marks import marks_of
 from ingestion.bulk.progress import Board
 from ingestion.bulk.state import RUNS, State
-from ingestion.errors import UsageError
+from ingestion.errors import RetryableError, UsageError
+from ingestion.lease import lease
 from tests.integration.bulk.lab import Lab
 
 COLUMNS = ("id", "note", "amount", "qty")
@@ -167,3 +169,16 @@ def test_a_filter_takes_tables_in_sqls_words(lab: Lab) -> None:
     found = lab.load(table_filter="s_%")
 
     assert sorted(found) == ["s_one", "sxtwo"]
+
+
+def test_a_table_that_another_process_loads_is_left_to_it(lab: Lab) -> None:
+    lab.orders(10)
+    lab.sql("create table users (id integer primary key)")
+    path = lab.settings.home_dir / "bulk" / "raw.lab_orders.lock"
+
+    with lease(path, RetryableError):
+        found = lab.load()
+
+    assert (found["orders"].status, found["users"].status) == ("busy", "loaded")
+    assert f"is being loaded by process {os.getpid()}: skipped" in (found["orders"].error or "")
+    assert lab.load()["orders"].status == "loaded"

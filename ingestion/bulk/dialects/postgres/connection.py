@@ -127,7 +127,7 @@ def told(source: DatabaseSource) -> Iterator[None]:
         ) from error
     except (errors.UndefinedTable, errors.UndefinedColumn) as error:
         raise PermanentError(f"{source.name}: {short(error)}; the table changed since it was found") from error
-    except errors.InvalidParameterValue as error:
+    except (errors.InvalidParameterValue, errors.UndefinedObject) as error:
         if "snapshot" in str(error):
             raise RetryableError(f"{source.name}: the exported snapshot is gone ({short(error)})") from error
         raise PermanentError(f"{source.name}: {short(error)}") from error

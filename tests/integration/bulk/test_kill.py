@@ -3,14 +3,20 @@
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ingestion.bulk.load import Load, Options
 from ingestion.bulk.marks import marks_of
 from ingestion.bulk.progress import Board
-from ingestion.settings import PROJECT_ROOT
+from ingestion.bulk.table_load import Outcome, SharedView, TableLoad
+from ingestion.settings import PROJECT_ROOT, Settings
 from tests.integration.bulk.lab import Lab
+from tests.integration.bulk.test_consistency import job
 
 COLUMNS = ("id", "note", "amount", "qty")
 
@@ -105,8 +111,38 @@ def test_a_reader_that_is_lost_alone_keeps_the_loads_snapshot(pg: Lab) -> None:
 
 
 def loaded_with(lab: Lab, board: Board) -> Any:
-    from ingestion.bulk.load import Load, Options
-
     with board:
         (outcome,) = Load(lab.settings, lab.source, Options(parallel_tables=2)).run(board)
     return outcome
+
+
+def test_two_loads_of_one_copy_that_do_not_see_each_others_lease_load_each_chunk_once(lab: Lab, tmp_path: Path) -> None:
+    lab.orders(12_000)
+    work = Load(lab.settings, lab.source, Options(parallel_tables=1))
+
+    class Stopping(Board):
+        def advance(self, table: str, rows: int) -> None:
+            super().advance(table, rows)
+            if self._tables[table].rows > 2500:
+                work.stop.set()
+
+    with Stopping() as board:
+        (stopped,) = work.run(board)
+    (table,) = lab.tables().values()
+
+    def load(home: Path) -> Outcome:
+        own = replace(job(lab), settings=Settings(home=home, config_dir=lab.settings.config_dir))
+        with lab.dialect.snapshot(lab.source, 2) as snapshot:
+            return TableLoad(own, table).run(SharedView(snapshot))
+
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = list(pool.map(load, [tmp_path / "one", tmp_path / "two"]))
+
+    assert stopped.status == "interrupted"
+    assert {one.status for one in outcomes} <= {"loaded", "complete"}, outcomes
+    assert {one.run_id for one in outcomes} == {stopped.run_id}
+    lab.assert_equal_to_source("orders", *COLUMNS)
+    tasks = lab.catalog.load_table(table.raw_name).scan().plan_files()
+    files = {task.file.file_path.removeprefix("file://") for task in tasks}
+    kept = (lab.settings.home_dir / "warehouse" / "raw" / "lab_orders").rglob("*.parquet")
+    assert {str(path) for path in kept} == files

@@ -4,6 +4,8 @@ import importlib
 import sys
 
 import click
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from ingestion.errors import FrazilError, UsageError
 
@@ -56,6 +58,14 @@ def main() -> None:
     except FrazilError as error:
         click.echo(f"frazil: {error}", err=True)
         sys.exit(error.exit_code)
+    except ValidationError as error:  # only the settings are read outside the commands' own checks
+        for problem in error.errors():
+            name = "FRAZIL_" + "_".join(map(str, problem["loc"])).upper()
+            click.echo(f"frazil: {name}: {problem['msg']}; see docs/reference/settings.md", err=True)
+        sys.exit(UsageError.exit_code)
+    except SettingsError as error:
+        click.echo(f"frazil: {error}; see docs/reference/settings.md", err=True)
+        sys.exit(UsageError.exit_code)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.UsageError as error:

@@ -36,8 +36,8 @@ create table {name} (
     return_flag char(1), line_status char(1), ship_date date, commit_date date, receipt_date date,
     ship_instruct varchar(25), ship_mode varchar(10), comment varchar(44), updated_at timestamptz)"""
 _ROWS = """
-insert into {name} select i, i / 4, i * 7919 % 200000, i * 104729 % 10000, i % 4 + 1,
-    i % 50 + 1, (i * 7919 % 9999999) / 100.0, (i % 11) / 100.0, (i % 9) / 100.0,
+insert into {name} select i, i / 4, i::bigint * 7919 % 200000, i::bigint * 104729 % 10000, i % 4 + 1,
+    i % 50 + 1, (i::bigint * 7919 % 9999999) / 100.0, (i % 11) / 100.0, (i % 9) / 100.0,
     substr('ANR', i % 3 + 1, 1), substr('OF', i % 2 + 1, 1),
     date '1992-01-01' + i % 2500, date '1992-02-01' + i % 2500, date '1992-03-01' + i % 2500,
     (array['DELIVER IN PERSON', 'COLLECT COD', 'NONE', 'TAKE BACK RETURN'])[i % 4 + 1],

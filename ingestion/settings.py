@@ -4,7 +4,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -38,6 +38,15 @@ class Settings(BaseSettings):
     queue_ceiling: int = Field(
         default=1_000_000, ge=1, description="Deliveries waiting for the sink, per worker; above it 503."
     )
+
+    alert_urls: list[SecretStr] = Field(
+        default=[],
+        description='Where failed tasks and late runs are told, as apprise writes addresses: ["mailto://..."].',
+    )
+    airflow_port: int = Field(default=8086, ge=0, le=65535, description="Airflow's page, on 127.0.0.1.")
+    airflow_schedule: str = Field(default="0 * * * *", description="Cron (UTC) of the pipeline, beside new data.")
+    airflow_poll_seconds: float = Field(default=60, gt=0, description="How often Airflow looks for new data.")
+    airflow_deadline_minutes: float = Field(default=60, gt=0, description="A pipeline run still going then is late.")
 
     stack_dir: Path | None = Field(
         default=None, description="Programs and data of `frazil stack`; FRAZIL_HOME/stack unless set."

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.table.snapshots import Operation
 
 from ingestion.build.dbt import Dbt, NodeResult
 from ingestion.build.lease import build_lease
@@ -91,7 +92,7 @@ class Builder:
         )
 
     def _rows_since(self, name: str, old: int | None) -> int:
-        """Rows added by the snapshots after `old`, up to the current one."""
+        """Rows added by the snapshots after `old`, up to the current one; compaction writes rows, but adds none."""
         try:
             table = self._catalog.load_table(name)
         except NoSuchTableError:
@@ -99,6 +100,7 @@ class Builder:
         rows, snapshot = 0, table.current_snapshot()
         while snapshot and snapshot.snapshot_id != old:
             summary = snapshot.summary.additional_properties if snapshot.summary else {}
-            rows += int(summary.get("added-records", 0))
+            if snapshot.summary and snapshot.summary.operation is not Operation.REPLACE:
+                rows += int(summary.get("added-records", 0))
             snapshot = table.snapshot_by_id(snapshot.parent_snapshot_id) if snapshot.parent_snapshot_id else None
         return rows

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,14 @@ from ingestion.runtime.spark import export_environment
 from ingestion.settings import Settings
 
 
+@dataclass(frozen=True)
+class Due:
+    """Names of models that are rebuilt because their code changed, and of unit tests that tried this code before."""
+
+    rebuilt: list[str]
+    tried: list[str]
+
+
 class WatchedBuild:
     """Holds the lake's lease from `begin` to `end`, and has changed models rebuilt and the build recorded.
 
@@ -31,8 +40,8 @@ class WatchedBuild:
         self._settings = settings
         self._stack = ExitStack()
 
-    def begin(self, wait_seconds: float) -> list[str]:
-        """Take the lease and tell dbt, by the environment, which models to rebuild; returns their names.
+    def begin(self, wait_seconds: float) -> Due:
+        """Take the lease and tell dbt, by the environment, which models to rebuild.
 
         Raises RetryableError if another process holds the lease for longer than `wait_seconds`.
         """
@@ -44,10 +53,10 @@ class WatchedBuild:
         self._graph = Graph(self._dbt.manifest, self._catalog, self._dbt.variables)
         self._before = self._graph.snapshots()
         self._state = load_state(self._catalog)
-        chosen = self._graph.select(self._state, self._before, everything=True)
-        names = [self._graph.name(node) for node in chosen.rebuild]
-        os.environ["FRAZIL_REBUILD"] = ",".join(names)
-        return names
+        chosen = self._graph.select(self._state, self._before, everything=False)
+        rebuilt = [self._graph.name(node) for node in chosen.rebuild]
+        os.environ["FRAZIL_REBUILD"] = ",".join(rebuilt)
+        return Due(rebuilt, self._graph.unit_tests(set(self._graph.nodes) - chosen.fresh))
 
     def end(self, results: list[NodeResult], run: str) -> None:
         """Record what dbt did, tell its lineage, give the lease back; nodes without a result keep their record.

@@ -22,6 +22,7 @@ NOUNS = {
     "run": "Sink, then dbt build of what has new input.",
     "query": "Read lake tables with SQL, without Spark.",
     "status": "Journals, tables, watermarks and quarantine at a glance.",
+    "maintain": "Compaction, old snapshots, lost files, by each folder's policy.",
     "stack": "Real servers for development and tests: PostgreSQL, MariaDB.",
     "scaffold": "Write the files of a new source from an example event.",
 }

@@ -1,0 +1,90 @@
+"""`frazil maintain`: what would be done to keep tables cheap, and doing it."""
+
+from typing import Any
+
+import click
+
+from ingestion.cli.output import json_option, print_json, print_rows
+from ingestion.logs import configure_logging
+from ingestion.settings import Settings
+
+_TABLE = click.option("--table", "tables", multiple=True, help="Only this table, as schema.table; may be repeated.")
+
+
+@click.group(help="Put small files together, drop old snapshots and lost files, by each folder's policy.")
+def command() -> None:
+    pass
+
+
+@command.command(help="Say what `run` would do to each table, and what it frees; changes nothing.")
+@_TABLE
+@json_option
+def plan(tables: tuple[str, ...], as_json: bool) -> None:
+    from ingestion.build.dbt import Dbt
+    from ingestion.lake.catalog import open_catalog
+    from ingestion.lake.maintenance.plan import plan_lake
+    from ingestion.lake.maintenance.policy import policies
+
+    settings = Settings()
+    catalog = open_catalog(settings)
+    plans = plan_lake(catalog, policies(Dbt(settings).manifest), tables)
+    rows: list[dict[str, Any]] = [
+        {
+            "table": one.name,
+            "data_files": one.files.data,
+            "delete_files": one.files.deletes,
+            "compacts_files": one.files.rewritten,
+            "compacts_bytes": one.files.rewritten_bytes,
+            "manifests": one.files.manifests,
+            "rewrites_manifests": one.rewrites_manifests,
+            "snapshots": one.snapshots,
+            "expires_snapshots": len(one.expired),
+            "orphans": len(one.orphans),
+            "frees_bytes": one.frees,
+        }
+        for one in plans
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    due = [row for row, one in zip(rows, plans, strict=True) if not one.is_empty]
+    print_rows(due, title="to be done")
+    click.echo(f"{len(due)} of {len(rows)} tables; {sum(row['frees_bytes'] for row in rows):,} bytes are freed")
+
+
+@command.command(help="Do what `plan` says, under the lake's lease; writers of raw tables go on meanwhile.")
+@_TABLE
+@json_option
+def run(tables: tuple[str, ...], as_json: bool) -> None:
+    from ingestion.build.dbt import Dbt
+    from ingestion.build.lease import build_lease
+    from ingestion.lake.catalog import open_catalog
+    from ingestion.lake.maintenance.plan import plan_lake
+    from ingestion.lake.maintenance.policy import policies
+    from ingestion.lake.maintenance.run import Maintenance
+    from ingestion.runtime.spark import spark_session
+
+    settings = Settings()
+    configure_logging(settings.log_level)
+    with build_lease(settings.home_dir):
+        catalog = open_catalog(settings)
+        plans = plan_lake(catalog, policies(Dbt(settings).manifest), tables)
+        done = Maintenance(catalog, lambda: spark_session(settings)).carry_out(plans)
+    rows = [
+        {
+            "table": one.name,
+            "data_files_before": one.before.data,
+            "data_files": one.after.data,
+            "delete_files_before": one.before.deletes,
+            "delete_files": one.after.deletes,
+            "expired_snapshots": one.expired,
+            "orphans": one.orphans,
+            "freed_bytes": one.freed,
+            "seconds": one.seconds,
+        }
+        for one in done
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        print_rows(rows, title="done")

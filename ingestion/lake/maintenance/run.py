@@ -1,0 +1,110 @@
+"""Carrying a plan out, by Iceberg's own procedures in Spark, beside writers that go on committing.
+
+Every step is one commit of its own: stopped anywhere, the table is whole, and the next run does what is left. Marks in
+table properties and the rows stay as they are; a compaction is a `replace`, which no build takes for a change.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from py4j.protocol import Py4JJavaError
+from pyiceberg.catalog import Catalog
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from ingestion.errors import RetryableError
+from ingestion.lake.catalog import CATALOG_NAME
+from ingestion.lake.maintenance.contents import Files, current_files
+from ingestion.lake.maintenance.orphans import orphans, remove
+from ingestion.lake.maintenance.plan import TablePlan
+
+log = logging.getLogger(__name__)
+
+_TRIES = 5
+_CONFLICTS = ("CommitFailedException", "ValidationException", "SQLITE_BUSY")
+_EXPIRED_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What was done to one table; `freed` in bytes."""
+
+    name: str
+    before: Files
+    after: Files
+    expired: int
+    orphans: int
+    freed: int
+    seconds: float
+
+
+class Maintenance:
+    """Carries plans out with one Spark session, started when the first table needs it."""
+
+    def __init__(self, catalog: Catalog, spark: Callable[[], SparkSession]) -> None:
+        self._catalog = catalog
+        self._spark = spark
+
+    def carry_out(self, plans: Sequence[TablePlan]) -> list[Kept]:
+        """Each plan that is not empty, table by table; raises RetryableError when writers were faster five times."""
+        return [self._keep(plan) for plan in plans if not plan.is_empty]
+
+    def _keep(self, plan: TablePlan) -> Kept:
+        started = time.monotonic()
+        if plan.compacts:
+            self._compact(plan)
+        if plan.compacts or plan.rewrites_manifests:
+            self._rewrite_manifests(plan)
+        if plan.expired:
+            self._expire(plan)
+        table = self._catalog.load_table(plan.name)
+        found = orphans(table, plan.policy.orphan_days, datetime.now(UTC)) if plan.orphans else []
+        freed = remove(table, found) + plan.expired_bytes
+        after = current_files(table, plan.policy)
+        done = Kept(
+            plan.name, plan.files, after, len(plan.expired), len(found), freed, round(time.monotonic() - started, 1)
+        )
+        log.info("kept", extra={"table": plan.name, "freed": freed, "files": after.data, "seconds": done.seconds})
+        return done
+
+    def _compact(self, plan: TablePlan) -> None:
+        options = {
+            "target-file-size-bytes": plan.policy.target_bytes,
+            "min-file-size-bytes": plan.policy.small_bytes,
+            "min-input-files": plan.policy.small_files,
+            "delete-file-threshold": plan.policy.delete_files,
+            "remove-dangling-deletes": "true",
+        }
+        pairs = ", ".join(f"'{key}', '{value}'" for key, value in options.items())
+        self._call("rewrite_data_files", plan.name, f"options => map({pairs})")
+
+    def _rewrite_manifests(self, plan: TablePlan) -> None:
+        self._call("rewrite_manifests", plan.name, "use_caching => false")
+
+    def _expire(self, plan: TablePlan) -> None:
+        """Exactly the snapshots of the plan: the age given is one that no other snapshot has."""
+        ids = [one.snapshot_id for one in plan.expired]
+        for first in range(0, len(ids), _EXPIRED_AT_ONCE):
+            listed = ", ".join(f"{one}L" for one in ids[first : first + _EXPIRED_AT_ONCE])
+            self._call(
+                "expire_snapshots",
+                plan.name,
+                f"older_than => timestamp '1970-01-02 00:00:00', snapshot_ids => array({listed})",
+            )
+
+    def _call(self, procedure: str, name: str, arguments: str) -> list[Any]:
+        """One procedure, made anew when a writer's commit came in between."""
+        statement = f"call {CATALOG_NAME}.system.{procedure}(table => '{name}', {arguments})"
+        for number in range(1, _TRIES + 1):
+            try:
+                return self._spark().sql(statement).collect()
+            except (PySparkException, Py4JJavaError) as error:
+                if not any(word in str(error) for word in _CONFLICTS):
+                    raise
+                log.warning("maintenance_met_a_writer", extra={"table": name, "step": procedure, "try": number})
+                time.sleep(number)
+        raise RetryableError(f"{name}: {procedure} met another writer's commit {_TRIES} times; run it again")

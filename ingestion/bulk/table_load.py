@@ -231,7 +231,7 @@ class TableLoad:
             self._run = self._continued(snapshot)
         if self._run is None:
             by_key = bool(self._table.key)
-            target = max(self._job.source.chunk_bytes, self._table.bytes // _MOST_CHUNKS)
+            target = _even(self._table.bytes, self._job.source.chunk_bytes, self._job.readers)
             with snapshot.reader() as reader:
                 chunks = self._job.dialect.chunks(reader, self._table, target, by_key=by_key)
             plan = planned(self._job.source.name, self._table, self._job.engine, chunks, by_key=by_key)
@@ -330,6 +330,12 @@ class TableLoad:
 
         with lease(self._job.settings.home_dir / "bulk" / f"{name}.lock", busy):
             yield
+
+
+def _even(size: int, chunk_bytes: int, readers: int) -> int:
+    """The size of chunks of at most `chunk_bytes` (more for huge tables) of which all readers get equally many."""
+    count = min(-(-size // chunk_bytes), _MOST_CHUNKS)
+    return max(1, -(-size // (-(-count // readers) * readers))) if count > 1 else chunk_bytes
 
 
 @contextmanager

@@ -79,6 +79,7 @@ class DatabaseSource(_Model):
     number_without_precision: str = "text"
     contract: Contract = "evolve"
     tables: dict[str, TableOptions] = {}
+    schedule: str = Field(default="", description="Cron (UTC) of its bulk load by Airflow; empty: none.")
     notifications: tuple[SecretStr, ...] = Field(default=(), description="Addresses as apprise writes them.")
     tls: Tls = Tls()
 
@@ -90,6 +91,13 @@ class DatabaseSource(_Model):
             raise ValueError("write text, double or decimal(p,s)")
         if found.group(1) and not 0 < int(found.group(1)) <= 38 >= int(found.group(1)) >= int(found.group(2)):
             raise ValueError("decimal(p,s) needs 1 <= p <= 38 and s <= p")
+        return value
+
+    @field_validator("schedule")
+    @classmethod
+    def _five_fields(cls, value: str) -> str:
+        if value and len(value.split()) != 5:
+            raise ValueError("write a cron line of five fields, such as 0 3 * * *")
         return value
 
     @model_validator(mode="after")

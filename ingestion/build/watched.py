@@ -56,6 +56,7 @@ class WatchedBuild:
         chosen = self._graph.select(self._state, self._before, everything=False)
         rebuilt = [self._graph.name(node) for node in chosen.rebuild]
         os.environ["FRAZIL_REBUILD"] = ",".join(rebuilt)
+        self._stack.callback(os.environ.pop, "FRAZIL_REBUILD", None)
         return Due(rebuilt, self._graph.unit_tests(set(self._graph.nodes) - chosen.fresh))
 
     def end(self, results: list[NodeResult], run: str) -> None:
@@ -64,7 +65,6 @@ class WatchedBuild:
         `run` is the scheduler's name of the run; events of one run share it.
         """
         with self._stack:
-            os.environ.pop("FRAZIL_REBUILD", None)
             built = {one.unique_id for one in results}
             asked = [node for node in self._graph.nodes if node in built]
             save_state(self._catalog, updated_state(self._graph, self._state, self._before, asked, results))

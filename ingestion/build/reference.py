@@ -13,6 +13,8 @@ from dbt.contracts.graph.manifest import Manifest
 from prometheus_client import REGISTRY
 
 import ingestion
+from ingestion.bulk.declared import declared
+from ingestion.bulk.rows import with_platform_columns
 from ingestion.cli import NOUNS, cli
 from ingestion.errors import FrazilError
 from ingestion.settings import PROJECT_ROOT, Settings
@@ -117,6 +119,12 @@ def _tables(manifest: Manifest) -> Iterator[str]:
             for column in raw_schema(source, name):
                 yield _row(f"`{column.name}`", column.type)
             yield ""
+    for name, columns in declared().items():
+        yield f"## {name}\n"
+        yield "| column | type |\n|---|---|"
+        for column in with_platform_columns(columns):
+            yield _row(f"`{column.name}`", column.type)
+        yield ""
     models = [node for node in manifest.nodes.values() if node.resource_type in ("model", "seed", "snapshot")]
     for node in sorted(models, key=lambda found: (found.schema, found.name)):
         yield f"## {node.schema}.{node.name}\n"

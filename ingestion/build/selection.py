@@ -1,6 +1,7 @@
 """Which nodes a build must run: those whose code or input moved since their last good build, and all below them."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,8 +11,10 @@ from pyiceberg.exceptions import NoSuchTableError
 
 from ingestion.build.checksum import node_checksum
 from ingestion.build.state import Built, data_snapshot
+from ingestion.bulk.state import RUNS
 
 KINDS = ("model.", "seed.", "snapshot.")
+_OF = " of "
 # As macros/incremental/parent_state.sql writes it: the parents whose snapshot a model has read.
 _PIN = re.compile(r"(\w+\.\w+)\s+(?:for )?version as of (\d+) /\* pinned")
 
@@ -36,6 +39,7 @@ class Graph:
     def __init__(self, manifest: Manifest, catalog: Catalog, variables: dict[str, object]) -> None:
         self._manifest = manifest
         self._catalog = catalog
+        self._copies_at: dict[int, Counter[str]] = {}
         self.nodes = [node for node in manifest.nodes if node.startswith(KINDS)]
         self.checksums = {node: node_checksum(manifest, node, variables) for node in self.nodes}
 
@@ -66,9 +70,40 @@ class Graph:
         }
 
     def snapshots(self) -> dict[str, int | None]:
-        """The data snapshot of every table that is a node or a parent; None where there is none."""
-        tables = {self.table(name) for node in self.nodes for name in (node, *self.parents(node))}
-        return {name: self._snapshot(name) for name in tables}
+        """The data snapshot of every table that is a node or a parent; None where there is none.
+
+        Of the list of copies it is how many copies of each raw table it has: see `input`.
+        """
+        tables = {self.table(node) for node in self.nodes}
+        inputs = {self.input(node, parent) for node in self.nodes for parent in self.parents(node)}
+        return {name: self._state_of(name) for name in tables | inputs}
+
+    def input(self, node: str, parent: str) -> str:
+        """What a node reads of a parent: its table; of the list of copies those of the node's own raw table, so that
+        a copy of one table builds no model of another."""
+        table = self.table(parent)
+        if table != RUNS:
+            return table
+        others = [self.table(other) for other in self.parents(node) if self.table(other) != RUNS]
+        return f"{RUNS}{_OF}{' and '.join(others)}"
+
+    def _state_of(self, name: str, pinned: int | None = None) -> int | None:
+        table, of, raw = name.partition(_OF)
+        return self._copies(pinned)[raw] if of else self._snapshot(table, pinned)
+
+    def _copies(self, pinned: int | None) -> Counter[str]:
+        try:
+            table = self._catalog.load_table(RUNS)
+        except NoSuchTableError:
+            return Counter()
+        current = table.current_snapshot()
+        snapshot_id = pinned or (current.snapshot_id if current else None)
+        if snapshot_id is None:
+            return Counter()
+        if snapshot_id not in self._copies_at:
+            names = table.scan(selected_fields=("table_name",), snapshot_id=snapshot_id).to_arrow()["table_name"]
+            self._copies_at[snapshot_id] = Counter(names.to_pylist())
+        return self._copies_at[snapshot_id]
 
     def _snapshot(self, name: str, pinned: int | None = None) -> int | None:
         try:
@@ -82,11 +117,14 @@ class Graph:
         It stands in the compiled SQL. Of a parent that is not pinned, a source counts as it was `before` the build, a
         node as it is now: only the build under way writes nodes, and it writes a parent before its children.
         """
-        read = {table: self._snapshot(table, int(pin)) for table, pin in _PIN.findall(compiled)}
+        pins = {table: int(pin) for table, pin in _PIN.findall(compiled)}
+        read = {}
         for parent in self.parents(node):
-            table = self.table(parent)
-            if table not in read:
-                read[table] = before.get(table) if parent.startswith("source.") else self._snapshot(table)
+            name, pin = self.input(node, parent), pins.get(self.table(parent))
+            if pin is None and parent.startswith("source."):
+                read[name] = before.get(name)
+            else:
+                read[name] = self._state_of(name, pin)
         return read
 
     def select(self, state: Mapping[str, Built], now: Mapping[str, int | None], everything: bool) -> Selection:
@@ -116,7 +154,7 @@ class Graph:
         if not node.startswith("seed.") and now[self.table(node)] is None:
             return "its table is gone"
         for parent in self.parents(node):
-            table = self.table(parent)
+            table = self.input(node, parent)
             if parent in chosen.reasons:
                 return f"{table} is built"
             if not parent.startswith("seed.") and now[table] != state[node].parents.get(table):

@@ -1,6 +1,5 @@
 """The platform's columns of rows read in bulk, computed column by column."""
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,7 +21,12 @@ _FIRST = "0000000000"  # changes count from 1 within their position, so a row re
 
 def stored_columns(table: SourceTable) -> pa.Schema:
     """All columns of the raw table, in order."""
-    return pa.schema([*table.raw_schema, OVERFLOW, *_PLATFORM, LOADED_AT, RUN_ID])
+    return with_platform_columns(table.raw_schema)
+
+
+def with_platform_columns(columns: pa.Schema) -> pa.Schema:
+    """The source's columns of a raw table and the platform's behind them."""
+    return pa.schema([*columns, OVERFLOW, *_PLATFORM, LOADED_AT, RUN_ID])
 
 
 def row_position(view: View) -> str:
@@ -90,6 +94,8 @@ class RowMaker:
 
 def _hashed(columns: list[pa.ChunkedArray]) -> pa.ChunkedArray:
     """md5 of each row's values as text, each with its length before it."""
+    import duckdb  # a third of a second that only such keys need to wait
+
     values = pa.table({f"c{number}": column for number, column in enumerate(columns)})
     texts = [f"cast({name} as varchar)" for name in values.column_names]
     parts = ", ".join(f"coalesce(length({text}) || ':' || {text}, '-')" for text in texts)

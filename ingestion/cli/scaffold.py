@@ -1,14 +1,15 @@
 """`frazil scaffold`: the files of something new, in the house style."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Literal
 
 import click
 
 from ingestion.cli.output import json_option, print_json
-from ingestion.errors import UsageError
-from ingestion.settings import PROJECT_ROOT
+from ingestion.errors import FrazilError, UsageError
+from ingestion.settings import PROJECT_ROOT, Settings
 
 
 @click.group(help="Write the files of a new source.")
@@ -70,6 +71,39 @@ def webhook(
     click.echo("\nNext:")
     for number, step in enumerate(next_steps, 1):
         click.echo(f"  {number}. {step}")
+
+
+@command.command(
+    help="Write the staging models of database SOURCE of config/sources.yaml: `_sources.yml`, and a model and its YAML "
+    "per table. A file that is there is never overwritten: the difference is shown, and the exit code is 1."
+)
+@click.argument("source")
+@click.option("--write-new", is_flag=True, help="Write the files that are missing although others differ.")
+@click.option("--root", default=PROJECT_ROOT, type=click.Path(path_type=Path), help="The project's folder.")
+@json_option
+def staging(source: str, write_new: bool, root: Path, as_json: bool) -> None:
+    from ingestion.bulk.dialects.base import by_name
+    from ingestion.bulk.scaffold import compose, write
+    from ingestion.bulk.sources import database
+
+    found = database(Settings().config_dir, source)
+    files = write(compose(source, by_name(found.dialect).tables(found)), root, only_new=write_new)
+    different = [one for one in files if one.state == "different"]
+    if as_json:
+        states = [{"path": str(one.path), "state": one.state, "diff": one.diff or None} for one in files]
+        print_json({"source": source, "files": states})
+    else:
+        for one in different:
+            click.echo(one.diff)
+        for one in files:
+            click.echo(f"{one.state:9}  {one.path}")
+        if any(one.state == "written" for one in files):
+            click.echo(f"\nNext: describe the columns; frazil bulk load {source}; frazil run")
+    if different and not write_new:
+        absent = sum(one.state == "absent" for one in files)
+        wish = f"; --write-new writes the {absent} missing files" if absent else ""
+        click.echo(f"frazil: {len(different)} files differ from the database and stay as they are{wish}", err=True)
+        sys.exit(FrazilError.exit_code)
 
 
 def _read(path: Path) -> object:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
 
+from ingestion.bulk.declared import ensure_declared
 from ingestion.errors import ContractError, RetryableError, UsageError
 from ingestion.lake.append import AppendTable, Commit, now
 from ingestion.lake.batch import Batch, Counts
@@ -170,7 +171,10 @@ def _use_steady_memory() -> None:
 
 
 def ensure_tables(catalog: Catalog, sources: Mapping[str, SourceConfig]) -> dict[str, pa.Schema]:
-    """Create or widen the raw table of every object and the quarantine; returns their columns by table name."""
+    """Create or widen the raw table of every object and the quarantine; returns their columns by table name.
+
+    The tables that models of databases read are made, too: they must be there before their first load.
+    """
     schemas = {
         f"raw.{source.source}_{name}": raw_schema(source, name)
         for source in sources.values()
@@ -179,6 +183,7 @@ def ensure_tables(catalog: Catalog, sources: Mapping[str, SourceConfig]) -> dict
     schemas[QUARANTINE] = QUARANTINE_COLUMNS
     for name, columns in schemas.items():
         ensure_table(catalog, name, columns)
+    ensure_declared(catalog)
     return schemas
 
 

@@ -1,6 +1,7 @@
 """A lake built in this process: deliveries through the real journal and sink, models through the real dbt."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -17,10 +18,11 @@ LAYERS = ("staging", "semantic", "analytics", "marts")
 
 
 class Lake:
-    """The lake of `settings`; making it points this process's Spark and dbt to it."""
+    """The lake of `settings`, built by a dbt project; making it points this process's Spark and dbt to it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, project: Path = PROJECT_ROOT) -> None:
         self.settings = settings
+        self._project = project
         self.spark = session_for(settings)
         self.catalog: Catalog = open_catalog(settings)
 
@@ -34,7 +36,7 @@ class Lake:
     def dbt(self, *words: str) -> None:
         """One dbt command; fails the test with the failing nodes' messages."""
         target = self.settings.home_dir / "dbt"
-        paths = ["--project-dir", str(PROJECT_ROOT), "--target-path", str(target), "--log-path", str(target / "logs")]
+        paths = ["--project-dir", str(self._project), "--target-path", str(target), "--log-path", str(target / "logs")]
         done = dbtRunner().invoke([*words, "--quiet", *paths])
         failed = [f"{one.node.name}: {one.message}" for one in getattr(done.result, "results", []) if one.failures]
         errors = [

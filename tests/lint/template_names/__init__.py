@@ -28,11 +28,15 @@ class _Adapter:
 
         return render
 
+    def quote(self, name: str) -> str:
+        """A name both dialects know."""
+        return f"quoted_{name.lower()}"
+
 
 class _Dbt:
     def type_string(self) -> str:
         """A type both dialects know."""
-        return "varchar"
+        return "varchar(1)"
 
 
 adapter = _Adapter()
@@ -40,6 +44,11 @@ dbt = _Dbt()
 
 
 def latest_changes(relation: object, keys: str, **options: object) -> str:
+    """A query of the parent."""
+    return f"select * from {relation}"
+
+
+def database_changes(relation: object, keys: object, **options: object) -> str:
     """A query of the parent."""
     return f"select * from {relation}"
 

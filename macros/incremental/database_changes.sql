@@ -1,0 +1,141 @@
+{#-
+database_changes(relation, keys): of a database's raw table, what this model has not read yet, one row per key: its
+latest change, or, where only deletes came, a row of nulls. Rows come in whole copies (`_load_type` batch), which
+count once metadata.bulk_runs lists them and are then read by `_run_id`, and from the source's log. A key is deleted
+by the log, or by a copy that begins after the last mention of the key and does not have it.
+
+    keys           the key column's name, or the names of several; none where the table has no key
+    overflowing    those of them whose value may be in _raw_overflow instead
+    identified_by  without a key: the columns whose values, and which of equal rows it is, stand for one
+
+Adds to the raw columns:
+    _change_position   the change's place in the source's order, '' where only deletes came; see `place_of_copy`
+    _deleted_position  the place of the latest delete in the log, null without one
+    _is_deleted        whether the key is gone
+    _deleted_at        since when: the log's time, or the beginning of the first copy without the key; null if it lives
+    _row_key           without a key: what stands for one
+Models say so with meta {'merge_by': 'position', 'copies': true}: the merge then knows both ways to be deleted.
+-#}
+{% macro database_changes(relation, keys, overflowing=[], identified_by=none) -%}
+    {%- set reading = database_reading(relation) -%}
+    {%- set key = key_values(keys, overflowing) if keys else '_row_key' -%}
+    {%- set deleted_position = "case when _op = 'd' then _place end" -%}
+    {%- set deleted_time = "case when _op = 'd' then _source_at end" -%}
+    {{ reading.note }}
+    select
+        *,
+        coalesce(_deleted_position, '') >= _change_position or {{ missing_since(reading.copies) }} is not null
+            as _is_deleted,
+        case
+            when coalesce(_deleted_position, '') >= _change_position then _log_deleted_at
+            else {{ missing_since(reading.copies) }}
+        end as _deleted_at
+    from (
+        select
+            *,
+            row_number() over (partition by {{ key }} order by _change_position desc, _event_id) as _rank,
+            max({{ deleted_position }}) over (partition by {{ key }}) as _deleted_position,
+            first_value({{ deleted_time }}) over (
+                partition by {{ key }} order by {{ deleted_position }} desc nulls last, _event_id
+            ) as _log_deleted_at
+        from (
+            select
+                *,
+                {%- if not keys %}
+                concat(
+                    _content_hash, '-',
+                    cast(row_number() over (partition by _run_id, _content_hash order by _event_id) as {{ dbt.type_string() }})
+                ) as _row_key,
+                {%- endif %}
+                case when _op = 'd' then '' else _place end as _change_position
+            from (
+                select
+                    *,
+                    {%- if not keys %}
+                    {{ content_hash(identified_by or []) }} as _content_hash,
+                    {%- endif %}
+                    {{ place_in_source(reading.copies) }} as _place
+                from {{ relation }} {{ pin_clause(reading.state) }}
+            ) as placed
+            where {{ reading.condition }}
+        ) as events
+    ) as ranked
+    where _rank = 1
+{%- endmacro %}
+
+{% macro key_values(keys, overflowing) %}
+    {% set found = [] %}
+    {% for name in ([keys] if keys is string else keys) %}
+        {% set column = adapter.quote(name) %}
+        {% do found.append(
+            'coalesce(cast(' ~ column ~ ' as ' ~ dbt.type_string() ~ "), element_at(_raw_overflow, '" ~ name ~ "'))"
+            if name in overflowing else column
+        ) %}
+    {% endfor %}
+    {% do return(found | join(', ')) %}
+{% endmacro %}
+
+{#-
+database_reading(relation): which rows of a raw table are due, decided before it is read.
+
+The list of copies is pinned before the raw table: whatever it lists is then in raw, whole. With a new copy, the newest
+one read before is read again, with the log behind it: only there can keys be that lived until now. A copy that turns
+up late, behind newer ones, makes everything due.
+-#}
+{% macro database_reading(relation) %}
+    {% set runs = source('metadata', 'bulk_runs') %}
+    {% set run_state = parent_state(runs) %}
+    {% set copies = known_copies(relation, runs, run_state) %}
+    {% set state = parent_state(relation) %}
+    {% set reading = {'state': state, 'copies': copies, 'note': '', 'condition': 'true'} %}
+    {% if run_state.pin is not none %}
+        {% do reading.update({'note': '-- copies: ' ~ relation_name(runs) ~ ' ' ~ pin_clause(run_state)}) %}
+    {% endif %}
+    {% if execute %}
+        {% do reading.update({'condition': due_rows(relation, state, copies)}) %}
+    {% endif %}
+    {% do return(reading) %}
+{% endmacro %}
+
+{% macro due_rows(relation, state, copies) %}
+    {% set new = copies | rejectattr('is_read') | list %}
+    {% set read = copies | selectattr('is_read') | list %}
+    {% set in_log = "_load_type <> 'batch' and _op <> 't'" %}
+    {% if state.last_pinned_at is none %}
+        {% do return('(' ~ in_log ~ ') or ' ~ in_copies(copies)) %}
+    {% elif not new and state.last_pin is not none and state.last_pin == state.pin %}
+        {% do return('false') %}
+    {% elif read and new and new[0].place < read[-1].place %}
+        {% do return('(' ~ in_log ~ ') or ' ~ in_copies(copies)) %}
+    {% endif %}
+    {% set recent = '_loaded_at > ' ~ lookback_literal(state) %}
+    {% if not new and not (read and has_late_rows(relation, state, copies, in_log ~ ' and ' ~ recent)) %}
+        {% do return(in_log ~ ' and ' ~ recent) %}
+    {% endif %}
+    {% set after = (" and (_place > '" ~ read[-1].place ~ "' or " ~ recent ~ ')') if read else '' %}
+    {% do return('(' ~ in_log ~ after ~ ') or ' ~ in_copies(read[-1:] + new)) %}
+{% endmacro %}
+
+{#-
+Log rows from before the newest copy's end must not replace what that copy has. The stored row cannot tell: copies that
+repeat its values do not touch it (`later_rows`). So the copy is read again; a log is rarely that late.
+-#}
+{% macro has_late_rows(relation, state, copies, condition) %}
+    {% set newest = copies[-1] %}
+    {% set last_place = "'" ~ newest.place ~ "'" %}
+    {% if newest.consistency != 'snapshot' %}
+        {% set last_place = '(select max(' ~ place_in_source(copies) ~ ') from ' ~ relation ~ ' '
+            ~ version_as_of(state.pin) ~ ' where ' ~ in_copies([newest]) ~ ')' %}
+    {% endif %}
+    {% set found = run_query(
+        'select 1 from ' ~ relation ~ ' ' ~ version_as_of(state.pin) ~ ' where ' ~ condition ~ ' and '
+        ~ place_in_source(copies) ~ ' < ' ~ last_place ~ ' limit 1'
+    ) %}
+    {% do return(found.rows | length > 0) %}
+{% endmacro %}
+
+{#- The time that `since_watermark` reads from. -#}
+{% macro lookback_literal(state) %}
+    {% set read = modules.datetime.datetime.strptime(state.last_pinned_at, '%Y-%m-%d %H:%M:%S.%f') %}
+    {% do return(utc_literal(read - modules.datetime.timedelta(seconds=var('lookback_seconds')))) %}
+{% endmacro %}

@@ -17,7 +17,7 @@ AIRFLOW_LOCK := requirements/airflow.lock
 AIRFLOW_STAMP := .venv-airflow/.frazil-environment
 AIRFLOW_BIN := .venv-airflow/bin
 
-.PHONY: help setup demo test stress lint format docs bench clean lock airflow-setup
+.PHONY: help setup demo test stress lint format docs bench clean lock airflow-setup airflow airflow-once
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+%?:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+%?):.*## /\1\t/' | expand -t 15
@@ -27,6 +27,12 @@ setup: $(STAMP) ## Make the environment, find Java, fetch jars, create the lake'
 
 airflow-setup: $(STAMP) $(AIRFLOW_STAMP) ## Make the second environment: Airflow, Cosmos, dbt, Spark.
 	@$(AIRFLOW_BIN)/frazil setup
+
+airflow: airflow-setup ## Airflow on 127.0.0.1: api-server, scheduler, dag-processor, triggerer; Ctrl-C ends all.
+	@$(AIRFLOW_BIN)/python -m orchestration.server
+
+airflow-once: airflow-setup ## One run of the pipeline without a scheduler; fails when a task has failed.
+	@$(AIRFLOW_BIN)/python -m orchestration.once
 
 # An environment is made anew only when its lock or the project's own metadata changes: a second set-up is offline.
 # $(call install,folder,lock)
@@ -51,18 +57,22 @@ $(AIRFLOW_STAMP): $(AIRFLOW_LOCK) requirements/uv.lock pyproject.toml
 demo: setup ## A generated business: signed webhooks in, trusted marts out (under 3 minutes).
 	@$(BIN)/frazil demo
 
-test: setup ## All tests, the long torture runs in their short form.
-	@$(BIN)/pytest -m "not stress"
+# Airflow's own tests run in its environment; everything else in the first.
+test: setup airflow-setup ## All tests, the long torture runs in their short form.
+	@$(BIN)/pytest -m "not stress" --ignore tests/orchestration
+	@$(AIRFLOW_BIN)/pytest -m "not stress" tests/orchestration
 
-stress: setup ## The long torture runs.
-	@$(BIN)/pytest -m stress --timeout=7200
+stress: setup airflow-setup ## The long torture runs.
+	@$(BIN)/pytest -m stress --timeout=7200 --ignore tests/orchestration
+	@$(AIRFLOW_BIN)/pytest -m stress --timeout=7200 tests/orchestration
 
-lint: setup ## sqlfluff for Spark and Trino, ruff, mypy.
+lint: setup airflow-setup ## sqlfluff for Spark and Trino, ruff, mypy.
 	@$(BIN)/sqlfluff lint --disable-progress-bar models snapshots tests/dbt
 	@$(BIN)/sqlfluff lint --disable-progress-bar --dialect trino models snapshots tests/dbt
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy --python-executable $(AIRFLOW_BIN)/python orchestration $(wildcard tests/orchestration/*.py)
 
 format: setup ## Let the formatters write.
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format . && $(BIN)/sqlfluff fix --disable-progress-bar models
@@ -70,7 +80,7 @@ format: setup ## Let the formatters write.
 docs: setup ## The dbt lineage site as one static file, docs/site/index.html.
 	@$(BIN)/python -m ingestion.build.docs
 
-bench: setup ## Every benchmark; results in benchmarks/results. One of them: make bench-NAME.
+bench: setup airflow-setup ## Every benchmark; results in benchmarks/results. One of them: make bench-NAME.
 	@$(BIN)/python -m benchmarks
 
 bench-%: setup

@@ -1,5 +1,6 @@
 """A copy of the project whose code a test may change; the processes of a test run from it."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -36,3 +37,8 @@ def small_copy_of_the_project(folder: Path) -> Path:
         if not path.stem.startswith(tuple(f"assert_{name}" for name in SMALL_TESTS)):
             path.unlink()
     return folder
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's variables without those of its own Airflow."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}

@@ -1,0 +1,1 @@
+"""When the lake is loaded, built, kept and described: Airflow's DAGs and what they share."""

@@ -1,0 +1,1 @@
+"""What the DAGs share; imported by them, never run by Airflow itself."""

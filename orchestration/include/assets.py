@@ -1,0 +1,92 @@
+"""The lake as Airflow sees it: raw data that has arrived, and marts that have changed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.sdk import Asset, AssetWatcher
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from pyiceberg.catalog import Catalog
+
+from ingestion.settings import Settings
+
+
+class NewDataTrigger(BaseEventTrigger):
+    """Fires when deliveries wait in the journals or a raw table has rows that the last build has not read.
+
+    Looks every `seconds`, and fires once for what it sees, so what a run cannot read starts no run after run.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.seconds = seconds
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return "orchestration.include.assets.NewDataTrigger", {"seconds": self.seconds}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        settings = Settings()
+        seen: dict[str, Any] = {}
+        while True:
+            found = await asyncio.to_thread(new_data, settings)
+            if found and found != seen:
+                yield TriggerEvent(found)  # type: ignore[no-untyped-call]
+            seen = found
+            await asyncio.sleep(self.seconds)
+
+
+def new_data(settings: Settings) -> dict[str, Any]:
+    """Journals with the newest delivery that waits, and raw tables with the snapshot that is not built yet."""
+    from ingestion.build.state import load_state
+    from ingestion.lake.catalog import open_catalog
+    from ingestion.lake.status import journals
+
+    found: dict[str, Any] = {
+        row["journal"]: row["last_seq"] for row in journals(settings.journal_dir) if row["waiting"]
+    }
+    catalog = open_catalog(settings)
+    try:
+        for built in load_state(catalog).values():
+            for table, snapshot in built.parents.items():
+                now = _data_snapshot(catalog, table) if table.startswith("raw.") else snapshot
+                if now != snapshot:
+                    found[table] = str(now)
+    finally:
+        catalog.close()
+    return found
+
+
+def raw_asset(settings: Settings) -> Asset:
+    """Raw data; an event of it starts a build."""
+    watcher = AssetWatcher(name="new_data", trigger=NewDataTrigger(settings.airflow_poll_seconds))
+    return Asset(name="raw", uri="frazil://lake/raw", watchers=[watcher])
+
+
+def mart_asset(name: str) -> Asset:
+    """One mart; an event of it says that the mart is good and has a new snapshot."""
+    return Asset(name=f"marts.{name}", uri=f"frazil://lake/marts/{name}")
+
+
+def changed_marts(settings: Settings, marts: list[str], published: dict[str, int]) -> dict[str, int]:
+    """Of these marts those whose last build and tests were good and whose data is not the `published` snapshot."""
+    from ingestion.build.state import load_state
+    from ingestion.lake.catalog import open_catalog
+
+    catalog = open_catalog(settings)
+    try:
+        good = {node.split(".")[-1] for node, built in load_state(catalog).items() if built.is_good}
+        snapshots = {name: _data_snapshot(catalog, f"marts.{name}") for name in marts if name in good}
+    finally:
+        catalog.close()
+    return {name: now for name, now in snapshots.items() if now is not None and published.get(name) != now}
+
+
+def _data_snapshot(catalog: Catalog, table: str) -> int | None:
+    from pyiceberg.exceptions import NoSuchTableError
+
+    from ingestion.build.state import data_snapshot
+
+    try:
+        return data_snapshot(catalog.load_table(table))
+    except NoSuchTableError:
+        return None

@@ -1,0 +1,76 @@
+"""What a dbt task of Airflow does before and after dbt: the lake's lease, changed models, the record, the artifacts."""
+
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from ingestion.build.watched import Due, WatchedBuild, read_results
+from ingestion.errors import PermanentError, RetryableError
+from ingestion.settings import Settings
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 15 * 60.0
+BUILT = "frazil_built"  # how many tables and tests the dbt command of a task ran
+_held: list[WatchedBuild] = []  # of this process; in the single run one process runs all tasks
+
+
+def before_dbt(context: Any, operator: Any) -> None:
+    """Before any dbt command: that of the one build of a run, or that of a table which is tried again.
+
+    In the one build, unit tests try only code that was never built with success.
+    """
+    due = _begin(Settings())
+    if hasattr(operator, "tests_per_model"):
+        operator.exclude = " ".join(due.tried) or None
+
+
+def before_watching(context: Any) -> None:
+    """Before a table's task: where the one build never came to its first table, the task fails and says so.
+
+    Otherwise each table would be built alone, each with a Spark of its own, to fail for the same reason.
+    """
+    producer, instance = context["task"].producer_task_id, context["ti"]
+    is_over = instance.xcom_pull(task_ids=producer, key="task_status") == "completed"
+    if is_over and not instance.xcom_pull(task_ids=producer, key=BUILT):
+        raise AirflowFailException(f"nothing was built; see why in the log of {producer}")
+
+
+def end_build(project_dir: str, context: Any) -> None:
+    """After dbt, however it ended: keep its artifacts for the lineage, record the build, give the lease back."""
+    results = Path(project_dir) / "target" / "run_results.json"
+    folder = artifacts_dir(Settings())
+    folder.mkdir(parents=True, exist_ok=True)
+    if results.exists():
+        shutil.copyfile(results, folder / f"{_file_name(context)}.json")
+    found = read_results(results)
+    context["ti"].xcom_push(key=BUILT, value=len(found))
+    while _held:
+        _held.pop().end(found, context["run_id"])
+
+
+def artifacts_dir(settings: Settings) -> Path:
+    """Where the results of the last runs' dbt commands are, one file per task."""
+    return settings.home_dir / "airflow" / "results"
+
+
+def _begin(settings: Settings) -> Due:
+    while _held:
+        _held.pop().give_up()
+    build = WatchedBuild(settings)
+    try:
+        due = build.begin(LEASE_SECONDS)
+    except (RetryableError, PermanentError):
+        build.give_up()
+        raise
+    if due.rebuilt:
+        log.info("rebuilt from all their input, because their code changed: %s", ", ".join(due.rebuilt))
+    _held.append(build)
+    return due
+
+
+def _file_name(context: Any) -> str:
+    return f"{context['run_id']}.{context['task'].task_id}".replace("/", "_").replace(":", "_")

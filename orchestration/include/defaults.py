@@ -1,0 +1,21 @@
+"""What all DAGs have in common: how often a task is tried, who is told, and from when on there are runs."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from orchestration.include.alerts import task_failed
+from orchestration.include.environment import ONE_BY_ONE
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def task_defaults(retries: int = 3) -> dict[str, Any]:
+    """Tries with growing pauses, an alert when the last one has failed; in the single run one try."""
+    return {
+        "retries": 0 if os.environ.get(ONE_BY_ONE) else retries,
+        "retry_delay": timedelta(seconds=10),
+        "retry_exponential_backoff": 2.0,
+        "max_retry_delay": timedelta(minutes=5),
+        "on_failure_callback": task_failed,
+    }

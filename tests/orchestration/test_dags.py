@@ -1,0 +1,116 @@
+"""The DAGs as Airflow reads them: every file imports, and the graph is the project's."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingestion.settings import Settings
+from orchestration.include.manifest import load_manifest
+
+PIPELINE = "clgraph_iceberg_pipeline"
+
+
+@pytest.fixture(scope="module")
+def dags(dags_folder: Path) -> dict[str, Any]:
+    from airflow.dag_processing.dagbag import DagBag
+
+    from orchestration.include.database import prepare
+
+    prepare()
+    bag = DagBag(str(dags_folder))
+    assert bag.import_errors == {}
+    return dict(bag.dags)
+
+
+@pytest.fixture(scope="module")
+def pipeline(dags: dict[str, Any]) -> Any:
+    return dags[PIPELINE]
+
+
+def above(dag: Any, task_id: str) -> set[str]:
+    return set(dag.get_task(task_id).get_flat_relative_ids(upstream=True))
+
+
+def test_each_file_holds_one_dag_of_its_own_name(dags: dict[str, Any], dags_folder: Path) -> None:
+    assert set(dags) == {path.stem for path in dags_folder.glob("*.py")}
+
+
+def test_no_file_is_named_so_that_dbt_takes_it_for_a_plugin(dags_folder: Path) -> None:
+    assert [path.name for path in dags_folder.glob("dbt_*.py")] == []
+
+
+def test_every_dag_has_one_run_at_a_time_retries_and_an_alert(dags: dict[str, Any]) -> None:
+    from orchestration.include.alerts import task_failed
+
+    for dag in dags.values():
+        assert dag.max_active_runs == 1, dag.dag_id
+        assert dag.catchup is False, dag.dag_id
+        for task in dag.tasks:
+            if not task.task_id.endswith(("dbt_producer_watcher", "dbt_producer_watcher_done")):
+                assert task.retries >= 1, task.task_id
+                assert task_failed in _callbacks(task), task.task_id
+
+
+def test_every_table_and_its_tests_are_tasks(pipeline: Any, airflow_home: Settings) -> None:
+    nodes = load_manifest(airflow_home)["nodes"].values()
+    tables = {
+        one["name"]: one["resource_type"] for one in nodes if one["resource_type"] in ("model", "snapshot", "seed")
+    }
+
+    shown = {
+        task.task_id.split(".")[-2] for task in pipeline.tasks if task.task_id.endswith((".run", ".snapshot", ".seed"))
+    }
+
+    assert shown == set(tables)
+
+
+def test_layers_follow_one_another_to_the_end(pipeline: Any) -> None:
+    ids = {task.task_id.split(".")[-2]: task.task_id for task in pipeline.tasks if task.task_id.endswith(".run")}
+
+    before = above(pipeline, ids["sales_dashboard_daily"])
+
+    assert ids["order_summary"] in before
+    assert ids["stg_shopify_orders"] in before
+    assert above(pipeline, ids["stg_shopify_orders"]) >= {"read_project", "ingestion.drain_journals"}
+    assert {ids["customer_360"], "publish_marts"} <= above(pipeline, "end")
+
+
+def test_the_edges_are_those_of_dbt(pipeline: Any, airflow_home: Settings) -> None:
+    nodes = load_manifest(airflow_home)["nodes"]
+    ids = {task.task_id.split(".")[-2]: task.task_id for task in pipeline.tasks if task.task_id.endswith(".run")}
+    for node in nodes.values():
+        if node["resource_type"] == "model":
+            parents = {nodes[one]["name"] for one in node["depends_on"]["nodes"] if one.startswith("model.")}
+            assert {ids[name] for name in parents} <= above(pipeline, ids[node["name"]]), node["name"]
+
+
+def test_each_test_decides_about_one_table_and_every_tested_table_has_its_own(pipeline: Any) -> None:
+    owned = pipeline.get_task("transform.dbt_producer_watcher").tests_per_model
+    tested = {task.model_unique_id for task in pipeline.tasks if task.task_id.endswith(".test")}
+
+    tests = [test for found in owned.values() for test in found]
+    assert len(tests) == len(set(tests))
+    assert tested == set(owned)
+    assert any("assert_sales_dashboard" in one for one in owned["model.frazil.sales_dashboard_daily"])
+    assert not any("relationships" in one for one in owned["seed.frazil.currencies"])
+
+
+def test_new_data_or_the_clock_starts_the_pipeline(pipeline: Any) -> None:
+    assets = list(pipeline.timetable.asset_condition.objects)
+
+    assert [asset.name for asset in assets] == ["raw"]
+    assert [watcher.name for watcher in assets[0].watchers] == ["new_data"]
+    assert pipeline.timetable.timetable.expression == "0 * * * *"
+
+
+def test_only_the_dbt_group_shares_a_pool(pipeline: Any) -> None:
+    pooled = {task.task_id for task in pipeline.tasks if task.pool == "dbt"}
+
+    assert pooled
+    assert all(task_id.startswith("transform.") for task_id in pooled)
+
+
+def _callbacks(task: Any) -> list[Any]:
+    found = task.on_failure_callback
+    return list(found) if isinstance(found, list | tuple) else [found]

@@ -1,0 +1,123 @@
+"""The parts that the DAGs share, without Airflow running."""
+
+import asyncio
+import json
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from ingestion.errors import PermanentError
+from ingestion.lake.sink import drain
+from ingestion.settings import Settings
+from ingestion.webhooks.generator.plain import plain_orders
+from ingestion.webhooks.journal import Journal
+from orchestration.include.assets import NewDataTrigger, new_data
+from orchestration.include.bulk import is_due, scheduled_sources
+from orchestration.include.commands import frazil, run_module
+from orchestration.include.environment import airflow_environment, password_file
+from orchestration.include.manifest import is_stale, load_manifest, project_mark
+from tests.support.project import copy_of_the_project
+
+
+def receive(settings: Settings, count: int) -> None:
+    settings.journal_dir.mkdir(parents=True, exist_ok=True)
+    with Journal.open(settings.journal_dir / "worker-0.db") as journal:
+        journal.append(list(plain_orders(0, count)))
+
+
+def test_secrets_are_random_private_and_stay_the_same(settings: Settings, tmp_path: Path) -> None:
+    first, again = airflow_environment(settings), airflow_environment(settings)
+    other = airflow_environment(Settings(home=tmp_path / "other"))
+
+    assert first == again
+    for name in ("AIRFLOW__API_AUTH__JWT_SECRET", "AIRFLOW__API__SECRET_KEY", "AIRFLOW__CORE__FERNET_KEY"):
+        assert len(first[name]) >= 40
+        assert first[name] != other[name]
+    for file in (password_file(settings), settings.home_dir / "airflow" / "secrets.json"):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert password_file(settings).read_text() != password_file(Settings(home=tmp_path / "other")).read_text()
+
+
+def test_a_bulk_load_is_due_once_for_each_tick_of_its_schedule() -> None:
+    now = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
+
+    assert is_due("0 3 * * *", None, now)
+    assert is_due("0 3 * * *", datetime(2026, 3, 2, 2, 59, tzinfo=UTC), now)
+    assert not is_due("0 3 * * *", datetime(2026, 3, 2, 3, 1, tzinfo=UTC), now)
+
+
+def test_only_sources_with_a_schedule_are_loaded_by_airflow(tmp_path: Path) -> None:
+    (tmp_path / "sources.yaml").write_text("sources: {shop: {schedule: '0 3 * * *'}, archive: {dialect: oracle}}")
+
+    assert scheduled_sources(Settings(config_dir=tmp_path)) == {"shop": "0 3 * * *"}
+
+
+def test_waiting_deliveries_are_new_data_until_they_are_drained(settings: Settings) -> None:
+    assert new_data(settings) == {}
+
+    receive(settings, 3)
+    waiting = new_data(settings)
+    drain(settings)
+
+    assert waiting == {"worker-0": 3}
+    assert new_data(settings) == {}
+
+
+def test_the_trigger_fires_once_for_what_it_sees(settings: Settings) -> None:
+    receive(settings, 3)
+
+    async def events() -> list[object]:
+        found = []
+        stream = NewDataTrigger(0.05).run()
+        found.append((await anext(stream)).payload)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(stream), 1)
+        return found
+
+    assert asyncio.run(events()) == [{"worker-0": 3}]
+
+
+def test_a_commands_document_comes_back_and_its_failure_decides_the_retry(settings: Settings) -> None:
+    assert isinstance(frazil("status"), dict)
+    with pytest.raises(AirflowFailException, match=r"exit 2"):
+        frazil("maintain", "plan", "--table", "raw.nothing")
+    with pytest.raises(AirflowFailException, match="no_such_module"):
+        run_module("no_such_module")
+
+
+def test_a_command_that_may_succeed_later_is_tried_again(settings: Settings) -> None:
+    from ingestion.build.lease import build_lease
+
+    with build_lease(settings.home_dir), pytest.raises(AirflowException, match="is being built") as raised:
+        frazil("maintain", "run")
+
+    assert not isinstance(raised.value, AirflowFailException)
+
+
+def test_a_changed_project_makes_the_manifest_stale(airflow_home: Settings, tmp_path: Path) -> None:
+    project = copy_of_the_project(tmp_path / "project")
+
+    assert not is_stale(airflow_home, project)
+    (project / "models/marts/another.sql").write_text("select 1 as one", encoding="utf-8")
+    assert is_stale(airflow_home, project)
+    assert project_mark(project) != project_mark()
+
+
+def test_a_missing_manifest_is_named_with_the_command_that_makes_it(settings: Settings) -> None:
+    with pytest.raises(PermanentError, match="make airflow"):
+        load_manifest(settings)
+
+
+def test_all_alerts_are_json_lines(airflow_home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    from orchestration.include.alerts import alerts_file, run_late
+
+    monkeypatch.setenv("FRAZIL_HOME", str(airflow_home.home_dir))
+    asyncio.run(run_late({"dag_run": {"dag_run_id": "run-1"}}, minutes=5, dag_id="some_dag"))
+
+    (line,) = alerts_file(airflow_home).read_text(encoding="utf-8").splitlines()
+    alert = json.loads(line)
+    assert (alert["kind"], alert["dag"], alert["run"]) == ("run_late", "some_dag", "run-1")
+    assert "5 minutes" in alert["cause"]

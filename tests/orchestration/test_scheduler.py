@@ -1,0 +1,87 @@
+"""A real scheduler: new data starts a run, a late run and a failed task are told, a killed task is repaired."""
+
+import json
+import os
+import signal
+import stat
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from ingestion.settings import Settings
+from ingestion.webhooks.generator.plain import plain_orders
+from ingestion.webhooks.journal import Journal
+from orchestration.include.alerts import alerts_file
+from orchestration.include.environment import password_file
+from tests.orchestration.running import Server, wait_until
+from tests.support.project import small_copy_of_the_project
+from tests.support.spark import link_jars
+
+pytestmark = [pytest.mark.airflow, pytest.mark.spark, pytest.mark.stress, pytest.mark.timeout(1800)]
+
+
+def receive(settings: Settings, first: int, count: int) -> None:
+    settings.journal_dir.mkdir(parents=True, exist_ok=True)
+    with Journal.open(settings.journal_dir / "worker-0.db") as journal:
+        journal.append(list(plain_orders(first, count)))
+
+
+def alerts(settings: Settings) -> list[dict[str, Any]]:
+    file = alerts_file(settings)
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+
+
+def listening(process: psutil.Process) -> set[tuple[str, int]]:
+    """Addresses on which a process or one below it listens."""
+    family = [process, *process.children(recursive=True)]
+    found = {one.laddr for each in family for one in each.net_connections("tcp") if one.status == psutil.CONN_LISTEN}
+    return {(address.ip, address.port) for address in found}
+
+
+def test_new_data_starts_runs_that_tell_what_is_late_what_failed_and_repair_what_was_killed(tmp_path: Path) -> None:
+    project = small_copy_of_the_project(tmp_path / "project")
+    settings = Settings(home=tmp_path / "home")
+    link_jars(settings.home_dir)
+    receive(settings, 0, 50)
+    model = project / "models/marts/sales_dashboard_daily.sql"
+    text = model.read_text(encoding="utf-8")
+    every_second = {"FRAZIL_AIRFLOW_POLL_SECONDS": "2", "FRAZIL_AIRFLOW_DEADLINE_MINUTES": "0.2"}
+    once_a_year = {"FRAZIL_AIRFLOW_SCHEDULE": "0 0 1 1 *"}
+
+    with Server(project, settings, **every_second, **once_a_year) as airflow:
+        assert stat.S_IMODE(password_file(settings).stat().st_mode) == 0o600
+        assert {ip for ip, _ in listening(psutil.Process(airflow.process.pid))} == {"127.0.0.1"}
+
+        first = airflow.finished_run(0)
+        assert (first["run_type"], first["state"]) == ("asset_triggered", "success"), airflow.last_words()
+        assert {one["state"] for one in airflow.tasks(first).values()} == {"success"}
+        wait_until(lambda: any(one["kind"] == "run_late" for one in alerts(settings)), 60, airflow.last_words)
+
+        model.write_text("select no_such_column from {{ ref('order_summary') }}", encoding="utf-8")
+        receive(settings, 50, 5)
+        second = airflow.finished_run(1)
+        states = {name: one["state"] for name, one in airflow.tasks(second).items()}
+        failed = {name for name, state in states.items() if state == "failed"}
+        blocked = {name for name, state in states.items() if state == "upstream_failed"}
+        assert second["state"] == "failed"
+        assert failed == {"transform.models.marts.sales_dashboard_daily.run", "transform.dbt_producer_watcher"}
+        assert {name.split(".")[-2] for name in blocked if name.endswith("test")} == {"sales_dashboard_daily"}
+        told = [one for one in alerts(settings) if one["kind"] == "task_failed"]
+        assert any("no_such_column" in one["cause"] and "sales_dashboard_daily" in one["task"] for one in told)
+
+        model.write_text(text, encoding="utf-8")
+        receive(settings, 55, 5)
+        wait_until(lambda: bool(_builders(airflow)), 240, airflow.last_words)
+        os.kill(_builders(airflow)[0].pid, signal.SIGKILL)
+        third = airflow.finished_run(2)
+        receive(settings, 60, 5)
+        fourth = airflow.finished_run(3)
+        assert fourth["state"] == "success", (third["state"], airflow.last_words())
+
+
+def _builders(airflow: Server) -> list[psutil.Process]:
+    """Java processes of Spark below Airflow: one while the build runs."""
+    below = psutil.Process(airflow.process.pid).children(recursive=True)
+    return [one for one in below if one.is_running() and one.name() == "java"]

@@ -1,0 +1,63 @@
+"""What new input builds: of the list of copies each model of a database counts the copies of its own table."""
+
+import pyarrow as pa
+import pytest
+from pyiceberg.catalog import Catalog
+
+from ingestion.build.dbt import Dbt
+from ingestion.build.selection import Graph
+from ingestion.build.state import Built
+from ingestion.bulk.declared import ensure_declared
+from ingestion.bulk.state import RUNS, RUNS_COLUMNS
+from ingestion.lake.append import AppendTable
+from ingestion.lake.tables import LOADED_AT, RUN_ID, ensure_table
+from ingestion.settings import Settings
+
+USERS = "model.frazil.stg_shop_users"
+
+
+@pytest.fixture
+def graph(settings: Settings, catalog: Catalog) -> Graph:
+    """The project, with the shop's raw tables and the list of copies, both empty."""
+    ensure_declared(catalog)
+    return Graph(Dbt(settings).manifest, catalog, {})
+
+
+def tell(catalog: Catalog, table_name: str) -> int:
+    """List a copy of a raw table; the list's snapshot."""
+    row = pa.Table.from_pylist([{"table_name": table_name}], schema=pa.schema(list(RUNS_COLUMNS)[:-2]))
+    return AppendTable(catalog, RUNS).append(row, table_name, {}).snapshot_id
+
+
+def built(graph: Graph, catalog: Catalog) -> dict[str, Built]:
+    """The shop's staging models, as if built from what there is now."""
+    nodes = [node for node in graph.nodes if graph.table(node).startswith("staging.stg_shop_")]
+    for node in nodes:
+        ensure_table(catalog, graph.table(node), pa.schema([pa.field("id", pa.string()), LOADED_AT, RUN_ID]))
+        AppendTable(catalog, graph.table(node)).append(pa.table({"id": ["1"]}), "build", {})
+    before = graph.snapshots()
+    return {node: Built(graph.checksums[node], graph.read_by(node, "", before)) for node in nodes}
+
+
+def test_a_copy_of_one_table_builds_the_models_of_no_other(graph: Graph, catalog: Catalog) -> None:
+    tell(catalog, "raw.shop_orders")
+    state = built(graph, catalog)
+    unchanged = graph.select(state, graph.snapshots(), everything=False)
+    tell(catalog, "raw.shop_users")
+
+    chosen = graph.select(state, graph.snapshots(), everything=False)
+
+    assert len(state) == 7
+    assert set(state).isdisjoint(unchanged.build)
+    assert set(state).intersection(chosen.build) == {USERS}
+
+
+def test_a_copy_told_of_after_the_list_was_pinned_is_still_to_be_built(graph: Graph, catalog: Catalog) -> None:
+    pinned = tell(catalog, "raw.shop_users")
+    state = built(graph, catalog)
+    tell(catalog, "raw.shop_users")
+    compiled = f"-- copies: {RUNS} version as of {pinned} /* pinned 2026-01-05 08:00:00.000000 UTC */"
+
+    state[USERS] = Built(graph.checksums[USERS], graph.read_by(USERS, compiled, graph.snapshots()))
+
+    assert USERS in graph.select(state, graph.snapshots(), everything=False).build

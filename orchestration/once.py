@@ -38,7 +38,7 @@ def run(words: list[str], environment: dict[str, str], minutes: float) -> None:
             raise RetryableError(f"stopped after {minutes:g} minutes; look at the last task above") from error
         raise
     if code:
-        raise PermanentError(
+        raise PermanentError(f"{words[-1]} failed; causes are above and in airflow/alerts.jsonl of FRAZIL_HOME")
             f"{words[-1]} failed: the tasks are named above, with causes in airflow/alerts.jsonl of FRAZIL_HOME"
         )
 

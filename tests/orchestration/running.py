@@ -68,7 +68,7 @@ class Server:
         )
 
     def get(self, path: str) -> Any:
-        """One GET of the REST API as the administrator."""
+        """One GET of the REST API as the administrator; None for what there is not."""
         if not self._token:
             passwords = json.loads(password_file(self.settings).read_text(encoding="utf-8"))
             asked = {"username": USER, "password": passwords[USER]}
@@ -77,13 +77,15 @@ class Server:
             self._token = answer.json()["access_token"]
         headers = {"Authorization": f"Bearer {self._token}"}
         answer = requests.get(f"http://127.0.0.1:{self.port}/api/v2/{path}", headers=headers, timeout=60)
+        if answer.status_code == requests.codes.not_found:  # a DAG whose file has not been read yet
+            return None
         answer.raise_for_status()
         return answer.json()
 
     def runs(self) -> list[dict[str, Any]]:
         """The pipeline's runs, oldest first."""
-        found: list[dict[str, Any]] = self.get(f"dags/{PIPELINE}/dagRuns?limit=100&order_by=run_after")["dag_runs"]
-        return found
+        found = self.get(f"dags/{PIPELINE}/dagRuns?limit=100&order_by=run_after")
+        return list(found["dag_runs"]) if found else []
 
     def finished_run(self, number: int, seconds: float = 420) -> dict[str, Any]:
         """The pipeline's run of that number, waited for until it has ended."""

@@ -39,8 +39,6 @@ def run(words: list[str], environment: dict[str, str], minutes: float) -> None:
         raise
     if code:
         raise PermanentError(f"{words[-1]} failed; causes are above and in airflow/alerts.jsonl of FRAZIL_HOME")
-            f"{words[-1]} failed: the tasks are named above, with causes in airflow/alerts.jsonl of FRAZIL_HOME"
-        )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What a database's table is called and made of in staging: the house's names, types and order of columns."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -156,6 +157,8 @@ def _staged(table: SourceTable, column: Column, entity: str, taken: set[str]) ->
         if column.can_overflow:
             text = f"coalesce({text}, element_at(_raw_overflow, '{column.field.name}'))"
         expression = f"{text} as {name}"
+    elif name.startswith(("is_", "has_")) and column.source_type == "tinyint(1)":
+        kind, expression = pa.bool_(), f"cast({raw} as boolean) as {name}"  # MySQL has no other boolean
     else:
         expression = raw if raw == name else f"{raw} as {name}"
     return StagedColumn(name, column, expression, "id" if is_id else _group(kind), is_key)
@@ -191,7 +194,8 @@ def _distinct(name: str, taken: set[str]) -> str:
 
 
 def _snake(name: str) -> str:
-    """'userId' and 'USER ID' as user_id; leading underscores are the platform's."""
+    """'userId' and 'USER ID' as user_id, 'Größe' as grosse; leading underscores are the platform's."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
-    plain = re.sub(r"[^a-z0-9]+", "_", spaced.lower()).strip("_")
+    letters = unicodedata.normalize("NFKD", spaced.casefold()).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^a-z0-9]+", "_", letters).strip("_")
     return f"x_{plain}" if not plain or plain[0].isdigit() else plain

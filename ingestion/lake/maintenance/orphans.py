@@ -1,14 +1,20 @@
 """Files below a table's folder that nothing refers to: killed writers left them, or snapshots that have expired."""
 
 import contextlib
-from collections.abc import Iterator
+import logging
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from pyarrow import fs
+from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.table import Table
 
 from ingestion.lake.maintenance.contents import reachable
+
+log = logging.getLogger(__name__)
+
+_SCHEME = re.compile(r"^[a-z][a-z0-9]*:(//)?")
 
 
 @dataclass(frozen=True)
@@ -22,20 +28,24 @@ class Orphan:
 def orphans(table: Table, days: float, now: datetime) -> list[Orphan]:
     """Files older than `days` that no snapshot, no metadata and no earlier metadata of the log reaches.
 
-    The age is what makes it safe beside writers: a file is written before the commit that refers to it.
+    The age is what makes it safe beside writers: a file is written before the commit that refers to it. When a file
+    that the table needs does not appear in its folder, names cannot be compared: then nothing is an orphan.
     """
-    system, root = fs.FileSystem.from_uri(table.metadata.location)
     limit = now.astimezone(UTC) - timedelta(days=days)
-    old = [one for one in _files(system, root) if one.mtime is not None and one.mtime < limit]
-    if not old:
+    needed = reachable(table)
+    files = _files(table)
+    known = {_path(location) for location in needed}
+    absent = {_path(location) for location, size in needed.items() if size} - {one.path for one in files}
+    if absent:
+        log.warning("orphans_left", extra={"table": ".".join(table.name()), "not_in_its_folder": min(absent)})
         return []
-    known = {fs.FileSystem.from_uri(location)[1] for location in reachable(table)}
+    old = (one for one in files if one.mtime is not None and one.mtime < limit)
     return [Orphan(one.path, one.size or 0) for one in old if one.path not in known and not _is_hint(one.path)]
 
 
 def remove(table: Table, found: list[Orphan]) -> int:
     """Delete them; returns the bytes freed. A file that is gone already is no error."""
-    system, _ = fs.FileSystem.from_uri(table.metadata.location)
+    system = _system(table)
     freed = 0
     for one in found:
         with contextlib.suppress(FileNotFoundError):
@@ -44,9 +54,21 @@ def remove(table: Table, found: list[Orphan]) -> int:
     return freed
 
 
-def _files(system: fs.FileSystem, root: str) -> Iterator[fs.FileInfo]:
-    selector = fs.FileSelector(root, recursive=True, allow_not_found=True)
-    return (one for one in system.get_file_info(selector) if one.type == fs.FileType.File)
+def _files(table: Table) -> list[fs.FileInfo]:
+    selector = fs.FileSelector(_path(table.metadata.location), recursive=True, allow_not_found=True)
+    return [one for one in _system(table).get_file_info(selector) if one.type == fs.FileType.File]
+
+
+def _system(table: Table) -> fs.FileSystem:
+    io = table.io
+    assert isinstance(io, PyArrowFileIO)
+    scheme, netloc, _ = io.parse_location(table.metadata.location)
+    return io.fs_by_scheme(scheme, netloc)
+
+
+def _path(location: str) -> str:
+    """What stands behind `file:`, `file://` or `s3://`, letter for letter: Iceberg's names are no encoded addresses."""
+    return _SCHEME.sub("", location)
 
 
 def _is_hint(path: str) -> bool:

@@ -204,13 +204,18 @@ class _Columns:
         types = [TYPES[column.type] for column in item.columns.values()]
         self._names = list(item.columns)
         self._fast = Shape(paths, [(kind.fast, ABSENT if kind.fast is Raw else None) for kind in types])
-        self._finish = [(place, kind.finish) for place, kind in enumerate(types) if kind.finish is not None]
+        self._json = [place for place, kind in enumerate(types) if kind is TYPES["json"]]
+        finishers = [(place, kind.finish) for place, kind in enumerate(types) if place not in self._json]
+        self._finish = [(place, finish) for place, finish in finishers if finish is not None]
         self._exact = Shape(paths)
         self._types = types
 
     def read(self, body: bytes, topic: str, object_name: str) -> tuple[Any, ...]:
         try:
             row = list(self._fast.read(body))
+            for place in self._json:  # a third of the columns: without a call for each
+                raw = bytes(row[place])
+                row[place] = raw if raw and raw != b"null" else None
             for place, finish in self._finish:
                 if row[place] is not None:
                     row[place] = finish(row[place])

@@ -60,7 +60,7 @@ class Worlds:
 
     def build(self) -> None:
         """With no lookback: what is read must follow from the watermarks alone."""
-        self.lake.dbt("build", "--select", "staging.world", "--vars", "{lookback_seconds: 0}")
+        self.lake.dbt("run", "--select", "staging.world", "--vars", "{lookback_seconds: 0}")
 
     def content(self, number: int) -> list[tuple[Any, ...]]:
         """Of a table with a key all rows, of one without the living ones."""

@@ -1,18 +1,18 @@
 """The `copy` engine: the dialect's reader to Arrow to our writer, several readers within a table."""
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
-import pyarrow as pa
 from pyiceberg.table import Table
 
 from ingestion.bulk.dialects.base import Dialect, Reader, Snapshot
 from ingestion.bulk.marks import Finished, Mark, View, mark_in, moved
 from ingestion.bulk.model import SourceTable
 from ingestion.bulk.rows import RowMaker
+from ingestion.bulk.typed import out_of_range
 from ingestion.errors import ContractError, FrazilError
 from ingestion.lake.append import AppendTable, Marks
 from ingestion.lake.datafile import WrittenFile
@@ -27,7 +27,8 @@ class Copy:
     """One run over one table: what an engine needs to bring the chunks that are not committed into raw.
 
     `advance` is told of rows as they are read (negative: they are read again). With `is_proven` the source's own count
-    and hash of each chunk are taken in the same view and kept in the mark.
+    and hash of each chunk are taken in the same view and kept in the mark. `out_of_range` counts, by raw column, the
+    values of committed chunks that their column's type could not hold.
     """
 
     dialect: Dialect
@@ -38,7 +39,7 @@ class Copy:
     stop: threading.Event
     advance: Callable[[int], None]
     is_proven: bool = True
-    shape: Callable[[pa.Table], pa.Table] = field(default=lambda rows: rows)
+    out_of_range: Counter[str] = field(default_factory=Counter)
 
     def mark(self) -> Mark:
         """The stored mark, as last seen."""
@@ -81,13 +82,15 @@ def _copy_chunk(run: Copy, reader: Reader, view: View, number: int, failed: thre
     chunk = run.plan.chunks[number].chunk()
     maker = RowMaker(run.table, view, chunk.id)
     rows = 0
+    counts: Counter[str] = Counter()
     try:
         with run.raw.new_file(run.run_id) as file:
             for batch in reader.read(run.table, chunk):
                 if run.stop.is_set() or failed.is_set():
                     raise StoppedError(f"{run.table.raw_name}: stopped")
                 if batch.num_rows:
-                    file.write(run.shape(maker.made(batch)))
+                    counts.update(out_of_range(batch))
+                    file.write(maker.made(batch))
                     rows += batch.num_rows
                     run.advance(batch.num_rows)
             proof = source_hash(run, reader, chunk.predicate, rows)
@@ -97,22 +100,34 @@ def _copy_chunk(run: Copy, reader: Reader, view: View, number: int, failed: thre
         raise
 
     def finished(files: Sequence[WrittenFile]) -> dict[int, Finished]:
-        return {number: Finished(rows, proof, files[0].loaded_at if files else 0)}
+        return {number: Finished(rows, proof, files[0].loaded_at if files else 0, sum(counts.values()))}
 
     commit_chunks(run, view, files, finished)
+    run.out_of_range.update(counts)
 
 
 def source_hash(run: Copy, reader: Reader, predicate: str, rows: int) -> str | None:
     """The source's hash of a chunk of which `rows` were read; raises ContractError if it counts differently."""
     if not run.is_proven:
         return None
+    return proven(run, predicate, rows, source_total(run, reader, predicate))
+
+
+def source_total(run: Copy, reader: Reader, predicate: str) -> tuple[int, str]:
+    """Count and hash of a chunk, as the source has them in the reader's view."""
     count, found = reader.fetch(run.dialect.row_hash(run.table, predicate))[0]
-    if int(count) != rows:
+    return int(count), str(found)
+
+
+def proven(run: Copy, predicate: str, rows: int, total: tuple[int, str]) -> str:
+    """The hash of the source's `total`; raises ContractError unless it is of as many rows as were read."""
+    count, found = total
+    if count != rows:
         raise ContractError(
             f"{run.table.raw_name}: read {rows} rows where the source counts {count} ({predicate or 'all'}); "
             "nothing of this chunk is kept; load the table again"
         )
-    return str(found)
+    return found
 
 
 def commit_chunks(

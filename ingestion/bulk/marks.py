@@ -41,12 +41,14 @@ class Done(msgspec.Struct, frozen=True, array_like=True):
     """A committed chunk: the number of its view, its rows, the source's hash of them in that view, if taken.
 
     `loaded_at` (microseconds since 1970) is the `_loaded_at` of its rows and of no others of the copy; 0: none.
+    `out_of_range` counts values that their raw type could not hold, whatever policy they met.
     """
 
     view: int
     rows: int
     hash: str | None = None
     loaded_at: int = 0
+    out_of_range: int = 0
 
 
 class Finished(NamedTuple):
@@ -55,6 +57,7 @@ class Finished(NamedTuple):
     rows: int
     hash: str | None
     loaded_at: int
+    out_of_range: int = 0
 
 
 class Planned(msgspec.Struct, frozen=True, array_like=True):
@@ -96,6 +99,10 @@ class Mark(msgspec.Struct, frozen=True):
         return sum(chunk.rows for chunk in self.done.values())
 
     @property
+    def out_of_range(self) -> int:
+        return sum(chunk.out_of_range for chunk in self.done.values())
+
+    @property
     def consistency(self) -> Consistency:
         return "snapshot" if len(self.views) <= 1 and all(view.is_exact for view in self.views) else "per_chunk"
 
@@ -115,7 +122,7 @@ class Mark(msgspec.Struct, frozen=True):
         place = views.index(view)
         done = {
             **self.done,
-            **{number: Done(place, one.rows, one.hash, one.loaded_at) for number, one in finished.items()},
+            **{number: Done(place, *one) for number, one in finished.items()},
         }
         completed = datetime.now(UTC) if len(done) == len(self.chunks) else None
         return msgspec.structs.replace(self, views=views, done=done, completed_at=completed)
@@ -201,5 +208,7 @@ def _shortened(marks: Mapping[str, Mark], runs: Sequence[str]) -> Iterator[tuple
         mark = marks[run_id]
         if len(mark.chunks) > 1:
             whole = Planned("all", "", mark.rows, sum(chunk.bytes for chunk in mark.chunks))
-            short = msgspec.structs.replace(mark, chunks=(whole,), done={0: Done(0, mark.rows)})
+            short = msgspec.structs.replace(
+                mark, chunks=(whole,), done={0: Done(0, mark.rows, out_of_range=mark.out_of_range)}
+            )
             yield PREFIX + run_id, msgspec.json.encode(short).decode()

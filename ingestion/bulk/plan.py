@@ -7,6 +7,8 @@ from ingestion.bulk.model import Chunk, SourceTable
 from ingestion.bulk.selection import selected
 from ingestion.bulk.sources import DatabaseSource
 
+_MOST_CHUNKS = 2000  # of one table: the plan is part of every commit
+
 
 def planned(
     source: DatabaseSource, pattern: str | None, names: Sequence[str]
@@ -16,4 +18,11 @@ def planned(
     tables = selected(source, dialect.tables(source), pattern, names)
     with dialect.snapshot(source, 1) as snapshot, snapshot.reader() as reader:
         for table in tables:
-            yield table, dialect.chunks(reader, table, source.chunk_bytes, by_key=bool(table.key))
+            target = chunk_target(table.bytes, source.chunk_bytes, source.parallel_tables)
+            yield table, dialect.chunks(reader, table, target, by_key=bool(table.key))
+
+
+def chunk_target(size: int, chunk_bytes: int, readers: int) -> int:
+    """The size of chunks of at most `chunk_bytes` (more for huge tables) of which all readers get equally many."""
+    count = min(-(-size // chunk_bytes), _MOST_CHUNKS)
+    return max(1, -(-size // (-(-count // readers) * readers))) if count > 1 else chunk_bytes

@@ -61,6 +61,20 @@ def each(rows: pa.Table | pa.RecordBatch, columns: Sequence[Column], key: Sequen
     return table.rename_columns([*key, "hash"])
 
 
+def digests(rows: pa.Table, columns: Sequence[Column]) -> pa.ChunkedArray:
+    """Of each row, the md5 (32 hex digits) of the canonical texts of `columns`, each with its length before it.
+
+    In the order of the rows. Two rows have the same digest only if they agree in all of `columns`, kept texts included.
+    """
+    prepared = _prepared(rows, columns)
+    texts = (_canonical(column, number) for number, column in enumerate(columns))
+    joined = ", ".join(f"length({text}) || ':' || {text}" for text in texts)
+    with duckdb.connect(config={"threads": 1}) as session:
+        session.register("prepared", prepared)
+        found: pa.Table = session.sql(f"select md5(concat_ws(' ', {joined})) as digest from prepared").to_arrow_table()
+    return found["digest"]
+
+
 def _hash(columns: Sequence[Column]) -> str:
     joined = ", ".join(_canonical(column, number) for number, column in enumerate(columns))
     return f"cast('0x' || substr(md5(concat_ws(chr({ord(SEPARATOR)}), {joined})), 1, 16) as ubigint)"

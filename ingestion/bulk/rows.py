@@ -58,9 +58,7 @@ class RowMaker:
         self._head = event_head(table, view)
         self._is_whole = whole_key(table)
         found = {column.name: column for column in table.columns}
-        self._key = [found[name].field for name in table.key]
-        if any(found[name].can_overflow for name in table.key):
-            self._key.append(OVERFLOW)  # a key whose value is kept as text is null in its own column
+        self._key = [found[name] for name in table.key]
         self._chunk = f"{self._head}{chunk_id}-"
         self._rows = 0
         self._constant = {
@@ -72,7 +70,7 @@ class RowMaker:
 
     def made(self, batch: pa.RecordBatch) -> pa.Table:
         """The batch with its platform columns; batches of a chunk are given in order."""
-        rows = pa.Table.from_batches([batch])
+        rows = pa.Table.from_batches([batch]).replace_schema_metadata()
         columns = {"_event_id": self._event_ids(rows)}
         columns |= {name: pa.repeat(value, rows.num_rows) for name, value in self._constant.items()}
         for field in _PLATFORM:
@@ -85,21 +83,10 @@ class RowMaker:
             numbers = pc.cast(pa.arange(self._rows, self._rows + rows.num_rows), pa.string())
             return pc.binary_join_element_wise(pa.scalar(self._chunk), numbers, "")
         if self._is_whole:
-            parts = [pc.cast(rows[field.name], pa.string()) for field in self._key]
+            parts = [pc.cast(rows[column.field.name], pa.string()) for column in self._key]
         else:
-            parts = [_hashed([rows[field.name] for field in self._key])]
+            from ingestion.bulk.rowhash import digests  # its engine takes a third of a second to start
+
+            parts = [digests(rows, self._key)]
         first = pc.binary_join_element_wise(pa.scalar(self._head), parts[0], "")
         return pc.binary_join_element_wise(first, *parts[1:], "-") if len(parts) > 1 else first
-
-
-def _hashed(columns: list[pa.ChunkedArray]) -> pa.ChunkedArray:
-    """md5 of each row's values as text, each with its length before it."""
-    import duckdb  # a third of a second that only such keys need to wait
-
-    values = pa.table({f"c{number}": column for number, column in enumerate(columns)})
-    texts = [f"cast({name} as varchar)" for name in values.column_names]
-    parts = ", ".join(f"coalesce(length({text}) || ':' || {text}, '-')" for text in texts)
-    with duckdb.connect(":memory:", config={"threads": 1}) as connection:
-        connection.execute("set timezone = 'UTC'").fetchall()
-        connection.register("rows", values)
-        return connection.sql(f"select md5(concat_ws(' ', {parts})) as hash from rows").to_arrow_table()["hash"]

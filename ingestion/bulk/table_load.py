@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import tenacity
@@ -20,10 +20,11 @@ from ingestion.bulk.dialects.base import Dialect, Snapshot, TableChangedError
 from ingestion.bulk.marks import Mark, column_print, marks_of, newest_complete, planned, resumable
 from ingestion.bulk.model import SourceTable
 from ingestion.bulk.notify import follow
+from ingestion.bulk.plan import chunk_target
 from ingestion.bulk.progress import Board
 from ingestion.bulk.sources import DatabaseSource
 from ingestion.bulk.state import State, TableStatus, status_of
-from ingestion.errors import FrazilError, PermanentError, RetryableError
+from ingestion.errors import ContractError, FrazilError, PermanentError, RetryableError
 from ingestion.lake.append import AppendTable
 from ingestion.lease import lease
 from ingestion.settings import Settings
@@ -32,7 +33,6 @@ log = logging.getLogger(__name__)
 
 Status = Literal["loaded", "complete", "busy", "interrupted", "failed"]
 _LONGEST_PAUSE = 60.0
-_MOST_CHUNKS = 2000  # of one table: the plan is part of every commit
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -42,7 +42,10 @@ class BusyError(RetryableError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one table; `complete` was so before, `busy` is being loaded by another process."""
+    """What became of one table; `complete` was so before, `busy` is being loaded by another process.
+
+    `out_of_range` counts values that their raw type could not hold; `is_contract_broken` says why it failed.
+    """
 
     table: str
     source_table: str
@@ -56,6 +59,8 @@ class Outcome:
     attempts: int = 0
     error: str | None = None
     resume: str | None = None
+    out_of_range: int = 0
+    is_contract_broken: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,8 @@ class TableLoad:
         except StoppedError:
             return self._stopped("interrupted", None, started)
         except FrazilError as error:
-            return self._stopped("failed", str(error), started)
+            stopped = self._stopped("failed", str(error), started)
+            return replace(stopped, is_contract_broken=isinstance(error, ContractError))
         except Exception as error:  # the other tables go on
             log.exception("load_failed", extra={"source": self._job.source.name, "table": name})
             return self._stopped("failed", f"{type(error).__name__}: {error}", started)
@@ -198,6 +204,9 @@ class TableLoad:
             jdbc_chunks(run, snapshot, job.source, job.settings)
         else:
             copy_chunks(run, snapshot, job.readers)
+        if run.out_of_range:
+            more = {"table": self._table.raw_name, "columns": dict(run.out_of_range)}
+            log.warning("values_out_of_range", extra={"source": job.source.name, **more})
         if run.mark().completed_at is None:
             raise RetryableError(f"{self._table.raw_name}: another process took its mark; run the command again")
 
@@ -231,7 +240,7 @@ class TableLoad:
             self._run = self._continued(snapshot)
         if self._run is None:
             by_key = bool(self._table.key)
-            target = _even(self._table.bytes, self._job.source.chunk_bytes, self._job.readers)
+            target = chunk_target(self._table.bytes, self._job.source.chunk_bytes, self._job.readers)
             with snapshot.reader() as reader:
                 chunks = self._job.dialect.chunks(reader, self._table, target, by_key=by_key)
             plan = planned(self._job.source.name, self._table, self._job.engine, chunks, by_key=by_key)
@@ -271,6 +280,7 @@ class TableLoad:
             attempts=self._attempts,
             error=error,
             resume=None if status in ("loaded", "complete") else self._resume(),
+            out_of_range=mark.out_of_range,
         )
         if status != "complete":
             self._save(self._status(status, run_id, mark, error=error))
@@ -330,12 +340,6 @@ class TableLoad:
 
         with lease(self._job.settings.home_dir / "bulk" / f"{name}.lock", busy):
             yield
-
-
-def _even(size: int, chunk_bytes: int, readers: int) -> int:
-    """The size of chunks of at most `chunk_bytes` (more for huge tables) of which all readers get equally many."""
-    count = min(-(-size // chunk_bytes), _MOST_CHUNKS)
-    return max(1, -(-size // (-(-count // readers) * readers))) if count > 1 else chunk_bytes
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 import binascii
 import datetime as dt
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from ingestion.bulk.model import Column, SourceTable
 from ingestion.errors import ContractError
 
 OVERFLOW = pa.field("_raw_overflow", pa.map_(pa.string(), pa.string()))
+_COUNTS = b"frazil.out-of-range"
 _PATTERNS: tuple[tuple[Callable[[pa.DataType], bool], str], ...] = (
     (pa.types.is_date, r"^\d{4}-\d\d-\d\d$"),
     (pa.types.is_timestamp, r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?(\+00)?$"),
@@ -23,9 +25,10 @@ _LAST = {"date": dt.date(9999, 12, 31), "timestamp": dt.datetime(9999, 12, 31, 2
 
 @dataclass(frozen=True)
 class _Misfit:
-    """Rows of one column whose text the raw type cannot hold."""
+    """Rows of one column whose text the raw type cannot hold; of `count`, those whose text is kept."""
 
     name: str
+    count: int
     rows: pa.Array
     texts: pa.Array
 
@@ -34,7 +37,8 @@ def typed_batch(table: SourceTable, texts: Sequence[pa.Array]) -> pa.RecordBatch
     """The raw form of `texts`, one array of strings per column of the table, in its order.
 
     Binary comes as hex or as bytes. What a type cannot hold follows the column's policy. Raises ContractError where
-    that is `fail`, or where a column that cannot overflow holds something unreadable.
+    that is `fail`, or where a column that cannot overflow holds something unreadable. `out_of_range` of the batch says
+    how many values that were.
     """
     arrays, misfits = [], []
     for column, text in zip(table.columns, texts, strict=True):
@@ -42,7 +46,16 @@ def typed_batch(table: SourceTable, texts: Sequence[pa.Array]) -> pa.RecordBatch
         arrays.append(array)
         if misfit is not None:
             misfits.append(misfit)
-    return finished(table, arrays, _overflow(misfits, len(texts[0])) if misfits else None)
+    kept = [one for one in misfits if len(one.rows)]
+    batch = finished(table, arrays, _overflow(kept, len(texts[0])) if kept else None)
+    counts = {one.name: one.count for one in misfits}
+    return batch.replace_schema_metadata({_COUNTS: json.dumps(counts)}) if counts else batch
+
+
+def out_of_range(batch: pa.RecordBatch) -> Mapping[str, int]:
+    """By raw column, how many values of the source its type could not hold, whatever the policy made of them."""
+    found = (batch.schema.metadata or {}).get(_COUNTS)
+    return json.loads(found) if found else {}
 
 
 def finished(table: SourceTable, arrays: Sequence[pa.Array], overflow: pa.Array | None) -> pa.RecordBatch:
@@ -95,8 +108,11 @@ def _settled(
             f"{table.schema}.{table.name}.{column.name}: {texts[0].as_py()!r} does not fit {column.field.type}; "
             "correct it in the source, or set out_of_range: keep_text for this column in config/sources.yaml"
         )
-    if column.policy == "null" or not len(rows):
+    if not len(rows):
         return array, None
+    count = len(rows)
+    if column.policy == "null":
+        return array, _Misfit(column.field.name, count, rows[:0], texts[:0])
     if column.policy == "clamp":
         nearest = [_nearest(one, column.field.type) for one in texts.to_pylist()]
         stays = pa.array([value is None for value in nearest], pa.bool_())
@@ -105,7 +121,7 @@ def _settled(
             mask = pc.is_in(pa.arange(0, len(array)), rows.filter(pc.invert(stays)).cast(pa.int64()))
             array = pc.replace_with_mask(array, mask, _stamped(pa.array(values), column.field.type))
         rows, texts = rows.filter(stays), texts.filter(stays)
-    return array, _Misfit(column.field.name, rows, texts)
+    return array, _Misfit(column.field.name, count, rows, texts)
 
 
 def _stamped(values: pa.Array, wanted: pa.DataType) -> pa.Array:

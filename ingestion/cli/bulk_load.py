@@ -9,7 +9,7 @@ import click
 
 from ingestion.cli.bulk_words import selection_options, table_names
 from ingestion.cli.output import json_option, print_json, print_rows
-from ingestion.errors import FrazilError
+from ingestion.errors import ContractError, FrazilError
 from ingestion.logs import configure_logging
 from ingestion.settings import Settings
 
@@ -73,7 +73,10 @@ def load(
     _print(source, outcomes, as_json)
     if work.stop.is_set():
         sys.exit(INTERRUPTED)
-    if any(one.status == "failed" for one in outcomes):
+    failed = [one for one in outcomes if one.status == "failed"]
+    if any(one.is_contract_broken for one in failed):
+        sys.exit(ContractError.exit_code)
+    if failed:
         sys.exit(FrazilError.exit_code)
 
 

@@ -3,16 +3,17 @@
 import contextlib
 import os
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyiceberg.io.fileformat import DataFileStatistics
 from pyiceberg.io.pyarrow import (
-    ParquetFormatWriter,
     compute_statistics_plan,
     data_file_statistics_from_parquet_metadata,
     parquet_path_to_id_mapping,
@@ -27,6 +28,7 @@ from ingestion.lake.tables import LOADED_AT, RUN_ID, TIMESTAMP
 
 _MICROSECONDS_A_DAY = 86_400_000_000
 _ROW_GROUP = 128 << 10  # rows at most
+_SAMPLE = 32 << 10  # rows by which a file's columns are judged
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,7 @@ class WrittenFile:
 def adopted(table: Table, location: str, run_id: str) -> WrittenFile | None:
     """A Parquet file that another engine wrote for this table, with `_loaded_at` and `_run_id`, by its footer.
 
-    Its columns are found by name (the table needs `schema.name-mapping.default`); it is put on disk if it is local.
-    None for a file without rows.
+    It is put on disk if it is local. None for a file without rows.
     """
     source = table.io.new_input(location)
     with source.open() as file:
@@ -72,6 +73,12 @@ def adopted(table: Table, location: str, run_id: str) -> WrittenFile | None:
     )
     described = _described(location, _partition(table, loaded_at), len(source), statistics)
     return WrittenFile(described, footer.num_rows, loaded_at, run_id)
+
+
+def new_location(table: Table, loaded_at: int) -> str:
+    """Where a new data file of this load time goes."""
+    key = _partition(table, loaded_at)
+    return str(table.location_provider().new_data_location(f"00000-0-{uuid.uuid4()}.parquet", key))
 
 
 def _stamp_of(footer: pq.FileMetaData) -> int:
@@ -110,18 +117,22 @@ def _sync(path: Path) -> None:
 
 
 class FileWriter:
-    """Use with `with`: leaving it without `finish` removes the file. For one thread."""
+    """Use with `with`: leaving it without `finish` removes the file. For one thread.
 
-    def __init__(self, table: Table, loaded_at: int, run_id: str) -> None:
+    What stands at `location` is replaced; without it, the file is a new one.
+    """
+
+    def __init__(self, table: Table, loaded_at: int, run_id: str, location: str | None = None) -> None:
         self.loaded_at = loaded_at
         self.rows = 0
         self._run_id = run_id
         self._fields = list(schema_to_pyarrow(table.schema()))
         self._key = _partition(table, loaded_at)
-        self._location = table.location_provider().new_data_location(f"00000-0-{uuid.uuid4()}.parquet", self._key)
-        self._io = table.io
+        self._location = location or new_location(table, loaded_at)
+        self._table = table
         self._output = table.io.new_output(self._location)
-        self._writer = ParquetFormatWriter(self._output, table.schema(), table.properties)
+        self._open = contextlib.ExitStack()
+        self._writer: pq.ParquetWriter | None = None
         self._is_finished = False
         self._waiting: list[pa.Table] = []
         self._waiting_rows = 0
@@ -133,9 +144,9 @@ class FileWriter:
         if self._is_finished:
             return
         with contextlib.suppress(Exception):  # a writer that failed, or was never written to, cannot be closed either
-            self._writer.close()
+            self._open.close()
         with contextlib.suppress(OSError):
-            self._io.delete(self._location)
+            self._table.io.delete(self._location)
 
     def write(self, rows: pa.Table) -> None:
         """Add rows: any of the table's columns but `_loaded_at` and `_run_id`; a column that is missing is null."""
@@ -147,7 +158,13 @@ class FileWriter:
     def finish(self) -> WrittenFile:
         """The file on disk, complete; at least one row must have been written."""
         self._flush()
-        statistics = self._writer.close()
+        assert self._writer is not None
+        self._open.close()
+        statistics = data_file_statistics_from_parquet_metadata(
+            parquet_metadata=self._writer.writer.metadata,
+            stats_columns=compute_statistics_plan(self._table.schema(), self._table.properties),
+            parquet_column_mapping=parquet_path_to_id_mapping(self._table.schema()),
+        )
         data_file = _described(self._location, self._key, len(self._output), statistics)
         self._is_finished = True
         return WrittenFile(data_file, self.rows, self.loaded_at, self._run_id)
@@ -157,12 +174,46 @@ class FileWriter:
             return
         rows = pa.concat_tables(self._waiting)
         self._waiting, self._waiting_rows = [], 0
-        self._writer.write(self._stored(rows))
+        stored = self._stored(rows)
+        if self._writer is None:
+            stream = self._open.enter_context(self._output.create(overwrite=True))
+            self._writer = self._open.enter_context(_parquet_writer(stream, stored, self._table.properties))
+        self._writer.write_table(stored, row_group_size=_ROW_GROUP)
         self.rows += rows.num_rows
 
     def _stored(self, rows: pa.Table) -> pa.Table:
         """`rows` in the stored table's column order, with the stamp; a column no longer configured is null."""
         return pa.table(*_columns(rows, self._fields, self.loaded_at, self._run_id))
+
+
+def _parquet_writer(stream: Any, first: pa.Table, properties: Mapping[str, str]) -> pq.ParquetWriter:
+    """pyiceberg's own settings, but for dictionaries: they are made where the first rows show that values repeat.
+
+    Where they do not, a dictionary is given up when it is full, which costs twice the time and more bytes than none.
+    """
+    return pq.ParquetWriter(
+        stream,
+        first.schema,
+        compression=properties.get("write.parquet.compression-codec", "zstd"),
+        compression_level=int(properties.get("write.parquet.compression-level", 1)),
+        use_dictionary=_repeating(first),
+        store_decimal_as_integer=True,
+        data_page_size=1 << 20,
+        dictionary_pagesize_limit=2 << 20,
+        write_batch_size=20_000,
+    )
+
+
+def _repeating(rows: pa.Table) -> bool | list[str]:
+    """The columns of which a value comes twice on average; all where there are too few rows to tell."""
+    if rows.num_rows < _SAMPLE:
+        return True
+    sample = rows.slice(0, _SAMPLE)
+    return [
+        field.name
+        for field, column in zip(sample.schema, sample.columns, strict=True)
+        if not pa.types.is_nested(field.type) and pc.count_distinct(column).as_py() * 2 <= _SAMPLE
+    ]
 
 
 def _columns(

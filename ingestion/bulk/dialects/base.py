@@ -94,7 +94,12 @@ class Dialect(Protocol):
         ...
 
     def select(self, table: SourceTable, chunk: Chunk) -> str:
-        """The typed projection of a chunk, as every engine sends it; no trailing semicolon."""
+        """The typed projection of a chunk: raw's values, settled by the source itself; no trailing semicolon."""
+        ...
+
+    def texts(self, table: SourceTable, chunk: Chunk) -> str:
+        """A chunk as Spark's connections read it, in columns c0, c1, ... of the table's order: whole numbers, floats,
+        booleans and bytes as they are, all else as the text that the reader's own typing settles."""
         ...
 
     def row_hash(self, table: SourceTable, predicate: str) -> str:

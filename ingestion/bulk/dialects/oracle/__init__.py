@@ -49,6 +49,9 @@ class Oracle:
     def select(self, table: SourceTable, chunk: Chunk) -> str:
         return projection.select(table, chunk)
 
+    def texts(self, table: SourceTable, chunk: Chunk) -> str:
+        return projection.texts(table, chunk)
+
     def row_hash(self, table: SourceTable, predicate: str) -> str:
         return hashing.row_hash(table, predicate)
 

@@ -25,6 +25,18 @@ def wire(table: SourceTable, chunk: Chunk) -> str:
     return f"select {', '.join(_printed(column) for column in table.columns)} {source(table, chunk)}"
 
 
+def texts(table: SourceTable, chunk: Chunk) -> str:
+    """As `wire`, for Spark: what its own types would bend is text, the rest needs none."""
+    columns = ", ".join(f"{_plain(column)} as c{number}" for number, column in enumerate(table.columns))
+    return f"select {columns} {source(table, chunk)}"
+
+
+def _plain(column: Column) -> str:
+    kind = column.field.type
+    native = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+    return value(column) if native or pa.types.is_binary(kind) else f"({value(column)})::text"
+
+
 def source(table: SourceTable, chunk: Chunk) -> str:
     """`from ... where ...` of a chunk; `only`, because tables that inherit are tables of their own."""
     only = "" if table.kind == "partitioned" and not chunk.relation else "only "

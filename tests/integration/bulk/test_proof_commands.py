@@ -1,0 +1,140 @@
+"""`frazil reconcile`, `frazil tables validate` and the exit codes of loads, as a user types them."""
+
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ingestion.bulk.marks import newest_complete
+from ingestion.cli import cli
+from ingestion.errors import RetryableError, UsageError
+from tests.integration.bulk.lab import Lab
+
+
+def frazil(*words: str) -> Result:
+    return CliRunner().invoke(cli, words)
+
+
+def rows_of(result: Result) -> Any:
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return json.loads(result.stdout)
+
+
+def test_reconcile_proves_a_load_after_the_source_went_on(lab: Lab) -> None:
+    lab.orders(3000)
+    lab.load()
+    lab.sql("update orders set note = 'later' where id = 7")
+
+    result = frazil("reconcile", "lab", "--json")
+
+    [row] = rows_of(result)["tables"]
+    assert result.exit_code == 0
+    assert (row["table"], row["is_equal"], row["basis"]) == ("raw.lab_orders", True, "load")
+    assert (row["source_rows"], row["lake_rows"]) == (3000, 3000)
+    assert row["chunks"] == row["chunks_equal"] > 1
+
+
+def test_reconcile_names_the_keys_that_differ_now_and_exits_3(lab: Lab) -> None:
+    lab.orders(3000)
+    lab.load()
+    lab.sql("update orders set note = 'later' where id = 7", "delete from orders where id = 2999")
+    lab.sql("insert into orders values (5000, 'new', 1, 1)")
+
+    result = frazil("reconcile", "lab", "--now", "--json")
+
+    [row] = rows_of(result)["tables"]
+    assert result.exit_code == 3
+    assert {(key["key"][0], key["what"]) for key in row["keys"]} == {
+        ("7", "differs"),
+        ("2999", "only in lake"),
+        ("5000", "only in source"),
+    }
+
+
+def test_reconcile_of_a_table_that_was_never_loaded_exits_3_and_says_how_to_load_it(lab: Lab) -> None:
+    lab.orders(10)
+
+    result = frazil("reconcile", "lab", "--json")
+
+    [row] = rows_of(result)["tables"]
+    assert result.exit_code == 3
+    assert row["problems"] == ["is not in the lake; run `frazil bulk load lab`"]
+
+
+def test_validate_counts_both_sides_and_names_what_is_missing(lab: Lab) -> None:
+    lab.orders(100)
+    lab.sql("create table nothing (id integer primary key)")
+    lab.load()
+    lab.sql("create table late (id integer primary key)", "insert into late values (1)")
+
+    missing = frazil("tables", "validate", "lab", "--json")
+    found = frazil("tables", "validate", "lab", "--no-check-missing", "--hide-empty", "--json")
+
+    assert missing.exit_code == 3
+    statuses = {row["source_table"].split(".")[1]: row["status"] for row in rows_of(missing)}
+    assert statuses == {"late": "missing", "nothing": "ok", "orders": "ok"}
+    assert found.exit_code == 0
+    [row] = rows_of(found)
+    assert (row["source_rows"], row["loaded_rows"], row["lake_rows"]) == (100, 100, 100)
+
+
+def test_proofs_of_an_unknown_source_or_a_server_that_is_away_have_their_own_exit_codes(lab: Lab) -> None:
+    lab.orders(1)
+    unknown = [frazil("reconcile", "labb"), frazil("tables", "validate", "labb")]
+    lab.configure(port=1)
+    away = [frazil("reconcile", "lab"), frazil("tables", "validate", "lab")]
+
+    assert [type(one.exception) for one in unknown] == [UsageError, UsageError]
+    assert all(isinstance(one.exception, UsageError | RetryableError) for one in away)
+    assert all(len(str(one.exception).splitlines()) == 1 for one in away)
+
+
+def test_a_plan_has_the_chunks_that_a_load_makes(lab: Lab) -> None:
+    lab.orders(6000)
+    lab.configure(parallel_tables=3)
+
+    [planned] = rows_of(frazil("bulk", "plan", "lab", "--json"))["tables"]
+    lab.load()
+
+    newest = newest_complete(lab.catalog.load_table("raw.lab_orders"))
+    assert newest is not None
+    assert [chunk["id"] for chunk in planned["chunks"]] == [chunk.id for chunk in newest[1].chunks]
+    assert len(planned["chunks"]) > 1
+
+
+@pytest.mark.parametrize("policy", ["keep_text", "null", "clamp"])
+def test_values_out_of_range_are_counted_whatever_becomes_of_them(pg: Lab, policy: str) -> None:
+    pg.configure(out_of_range=policy)
+    pg.sql("create table days (id integer primary key, day date, at timestamp)")
+    pg.sql("insert into days values (1, 'infinity', '2024-01-01'), (2, '2024-01-01', '-infinity'), (3, null, null)")
+
+    result = frazil("bulk", "load", "lab", "--json")
+
+    [row] = rows_of(result)["tables"]
+    assert (result.exit_code, row["rows"], row["out_of_range"]) == (0, 3, 2)
+    assert all(one.is_equal for one in pg.checked())
+
+
+def test_a_value_that_its_contract_refuses_exits_3_and_names_the_column(pg: Lab) -> None:
+    pg.configure(out_of_range="fail")
+    pg.sql("create table days (id integer primary key, day date)", "insert into days values (1, 'infinity')")
+
+    result = frazil("bulk", "load", "lab", "--json")
+
+    assert result.exit_code == 3
+    assert "days.day: 'infinity' does not fit" in result.stderr
+    assert pg.catalog.load_table("raw.lab_days").current_snapshot() is None
+
+
+def test_a_table_that_fails_otherwise_exits_1(pg: Lab) -> None:
+    pg.configure(max_retries=0)
+    pg.orders(10)
+    in_the_way = pg.settings.home_dir / "warehouse" / "raw"
+    in_the_way.parent.mkdir(parents=True, exist_ok=True)
+    in_the_way.write_text("a file where the tables' folder should be")
+
+    result = frazil("bulk", "load", "lab", "--json")
+
+    assert result.exit_code == 1
+    assert "go on with: frazil bulk load lab --tables public.orders" in result.stderr

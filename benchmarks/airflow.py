@@ -39,7 +39,7 @@ def main() -> None:
         os.environ["FRAZIL_HOME"] = str(settings.home_dir)
         receive(settings, ORDERS, 0)
         with Server(
-            PROJECT_ROOT, settings, FRAZIL_AIRFLOW_POLL_SECONDS="2", FRAZIL_AIRFLOW_SCHEDULE="0 0 1 1 *"
+            PROJECT_ROOT, settings, FRAZIL_AIRFLOW_POLL_SECONDS="2", FRAZIL_AIRFLOW_SCHEDULE="0 0 31 12 *"
         ) as airflow:
             airflow.finished_run(0)
             runs = []

@@ -17,10 +17,11 @@ def updated_state(
 ) -> dict[str, Built]:
     """`state` after a build of the nodes `asked`, which found the tables' snapshots `before`.
 
-    A node is good only if it and all its tests are. Nodes that the project no longer has are left out.
+    A node is good only if it and all its tests are. A test that was skipped says nothing of the nodes it reads: the one
+    because of which it was skipped is not good, and runs it again. Nodes that the project no longer has are left out.
     """
     by_id = {one.unique_id: one for one in results}
-    failed = {test for test, one in by_id.items() if not one.is_good}
+    failed = {test for test, one in by_id.items() if not one.is_good and one.status != "skipped"}
     untested = {node for test, nodes in graph.data_tests().items() if test in failed for node in nodes}
     kept = {node: built for node, built in state.items() if node in graph.checksums}
     for node in asked:

@@ -21,7 +21,7 @@ from orchestration.include import alerts
 from orchestration.include.assets import changed_marts, mart_asset, raw_asset
 from orchestration.include.bulk import is_due, scheduled_sources
 from orchestration.include.commands import frazil
-from orchestration.include.defaults import START, task_defaults
+from orchestration.include.defaults import task_defaults
 from orchestration.include.environment import ONE_BY_ONE
 from orchestration.include.manifest import is_stale, load_manifest, write_manifest
 from orchestration.include.transform import transform_group
@@ -102,7 +102,6 @@ with DAG(
     schedule=AssetOrTimeSchedule(
         timetable=CronTriggerTimetable(SETTINGS.airflow_schedule, timezone="UTC"), assets=[raw_asset(SETTINGS)]
     ),
-    start_date=START,
     catchup=False,
     max_active_runs=1,
     default_args=task_defaults(),

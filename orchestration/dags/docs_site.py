@@ -4,7 +4,7 @@ from airflow.sdk import DAG, task
 from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
 
 from orchestration.include.commands import run_module
-from orchestration.include.defaults import START, task_defaults
+from orchestration.include.defaults import task_defaults
 
 
 @task
@@ -18,7 +18,6 @@ with DAG(
     description="dbt's documentation and lineage as one static file",
     doc_md=__doc__,
     schedule=CronTriggerTimetable("0 4 * * *", timezone="UTC"),
-    start_date=START,
     catchup=False,
     max_active_runs=1,
     default_args=task_defaults(),

@@ -9,7 +9,7 @@ from typing import Any
 from airflow.sdk import DAG, task
 
 from orchestration.include.commands import frazil
-from orchestration.include.defaults import START, task_defaults
+from orchestration.include.defaults import task_defaults
 
 
 @task
@@ -29,7 +29,6 @@ with DAG(
     description="Compaction, snapshot expiry, manifests and orphans",
     doc_md=__doc__,
     schedule="30 2 * * *",
-    start_date=START,
     catchup=False,
     max_active_runs=1,
     default_args=task_defaults(retries=6),

@@ -7,7 +7,7 @@ from airflow.sdk import DAG, task
 from ingestion.settings import Settings
 from orchestration.include.bulk import scheduled_sources
 from orchestration.include.commands import frazil
-from orchestration.include.defaults import START, task_defaults
+from orchestration.include.defaults import task_defaults
 
 
 @task
@@ -27,7 +27,6 @@ with DAG(
     description="Raw against the databases it was loaded from",
     doc_md=__doc__,
     schedule="0 5 * * *",
-    start_date=START,
     catchup=False,
     max_active_runs=1,
     default_args=task_defaults(),

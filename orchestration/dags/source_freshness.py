@@ -7,7 +7,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from ingestion.settings import Settings
 from orchestration.include.alerts import sources_stale
-from orchestration.include.defaults import START, task_defaults
+from orchestration.include.defaults import task_defaults
 from orchestration.include.freshness import read_freshness
 
 
@@ -28,7 +28,6 @@ with DAG(
     description="Alerts for sources that have gone quiet",
     doc_md=__doc__,
     schedule="15 * * * *",
-    start_date=START,
     catchup=False,
     max_active_runs=1,
     default_args=task_defaults(),

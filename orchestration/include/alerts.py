@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ingestion.settings import Settings
+from orchestration.include.causes import dbt_cause
 
 log = logging.getLogger(__name__)
 
+_DIED = "the task's process died"
 RUNBOOK = "docs/operate/airflow.md"
 
 
@@ -28,7 +30,7 @@ def task_failed(context: Any) -> None:
             "run": instance.run_id,
             "task": instance.task_id,
             "tries": instance.try_number,
-            "cause": _one_line(_dbt_message(task, instance) or context.get("exception") or "the task's process died"),
+            "cause": _one_line(dbt_cause(Settings(), task, instance.run_id) or context.get("exception") or _DIED),
             "blocks": sorted(task.get_flat_relative_ids(upstream=False)),
             "repair": f"mend the cause, then clear the failed tasks of this run, or start a new one; {RUNBOOK}",
         }
@@ -83,17 +85,6 @@ def _notify(urls: list[str], alert: dict[str, Any]) -> None:
     body = "\n".join(f"{key}: {value}" for key, value in alert.items() if value)
     if not Apprise(urls).notify(title=title, body=body):
         log.error("an alert could not be delivered to every address of FRAZIL_ALERT_URLS")
-
-
-def _dbt_message(task: Any, instance: Any) -> str | None:
-    """What dbt said of the table that a task watches; nothing for other tasks."""
-    unique_id = getattr(task, "model_unique_id", None)
-    if not unique_id:
-        return None
-    from cosmos.operators._watcher.state import get_dbt_event_xcom_key
-
-    event = instance.xcom_pull(task_ids=task.producer_task_id, key=get_dbt_event_xcom_key(unique_id)) or {}
-    return event.get("msg") if event.get("status") not in (None, "success", "pass") else None
 
 
 def _one_line(cause: object) -> str:

@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from ingestion.build.watched import Due, WatchedBuild, read_results
 from ingestion.errors import PermanentError, RetryableError
 from ingestion.settings import Settings
+from orchestration.include.causes import results_file
 
 log = logging.getLogger(__name__)
 
@@ -42,19 +43,14 @@ def before_watching(context: Any) -> None:
 def end_build(project_dir: str, context: Any) -> None:
     """After dbt, however it ended: keep its artifacts for the lineage, record the build, give the lease back."""
     results = Path(project_dir) / "target" / "run_results.json"
-    folder = artifacts_dir(Settings())
-    folder.mkdir(parents=True, exist_ok=True)
+    kept = results_file(Settings(), context["run_id"], context["task"].task_id)
+    kept.parent.mkdir(parents=True, exist_ok=True)
     if results.exists():
-        shutil.copyfile(results, folder / f"{_file_name(context)}.json")
+        shutil.copyfile(results, kept)
     found = read_results(results)
     context["ti"].xcom_push(key=BUILT, value=len(found))
     while _held:
         _held.pop().end(found, context["run_id"])
-
-
-def artifacts_dir(settings: Settings) -> Path:
-    """Where the results of the last runs' dbt commands are, one file per task."""
-    return settings.home_dir / "airflow" / "results"
 
 
 def _begin(settings: Settings) -> Due:
@@ -70,7 +66,3 @@ def _begin(settings: Settings) -> Due:
         log.info("rebuilt from all their input, because their code changed: %s", ", ".join(due.rebuilt))
     _held.append(build)
     return due
-
-
-def _file_name(context: Any) -> str:
-    return f"{context['run_id']}.{context['task'].task_id}".replace("/", "_").replace(":", "_")

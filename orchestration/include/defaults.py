@@ -1,13 +1,14 @@
-"""What all DAGs have in common: how often a task is tried, who is told, and from when on there are runs."""
+"""What all DAGs have in common: how often a task is tried, and who is told.
+
+None has a start date: a scheduler that was just started runs nothing of the past, but waits for the next tick.
+"""
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from orchestration.include.alerts import task_failed
 from orchestration.include.environment import ONE_BY_ONE
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def task_defaults(retries: int = 3) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from ingestion.build.dbt import NodeResult
 from ingestion.errors import PermanentError
 from ingestion.lake.sink import drain
 from ingestion.settings import Settings
@@ -16,6 +17,7 @@ from ingestion.webhooks.generator.plain import plain_orders
 from ingestion.webhooks.journal import Journal
 from orchestration.include.assets import NewDataTrigger, new_data
 from orchestration.include.bulk import is_due, scheduled_sources
+from orchestration.include.causes import first_failure
 from orchestration.include.commands import frazil, run_module
 from orchestration.include.environment import airflow_environment, password_file
 from orchestration.include.manifest import is_stale, load_manifest, project_mark
@@ -121,3 +123,18 @@ def test_all_alerts_are_json_lines(airflow_home: Settings, monkeypatch: pytest.M
     alert = json.loads(line)
     assert (alert["kind"], alert["dag"], alert["run"]) == ("run_late", "some_dag", "run-1")
     assert "5 minutes" in alert["cause"]
+
+
+def test_the_cause_is_what_failed_first_tests_of_the_code_before_the_table() -> None:
+    orders = "model.frazil.orders"
+    results = [
+        NodeResult("unit_test.frazil.orders.sums_are_right", "error", 1, "no such column", ""),
+        NodeResult(orders, "skipped", 0, "", ""),
+        NodeResult("model.frazil.days", "error", 1, "disk full", ""),
+        NodeResult("test.frazil.unique_orders.1", "fail", 1, "Got 2 results", ""),
+    ]
+
+    assert first_failure(results, orders, []) == "orders: no such column"
+    assert first_failure(results, "model.frazil.days", []) == "days: disk full"
+    assert first_failure(results, orders, ["test.frazil.unique_orders.1"]) == "unique_orders: Got 2 results"
+    assert first_failure(results, "model.frazil.good", []) is None

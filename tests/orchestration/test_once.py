@@ -120,6 +120,8 @@ def test_a_failed_model_blocks_only_what_reads_it_and_the_alert_says_so(once: On
     assert {name for name, good in once.states().items() if not good} == {"order_summary", "sales_dashboard_daily"}
     alert = next(one for one in once.alerts() if one["task"].endswith("order_summary.run"))
     assert "no_such_column" in alert["cause"]
+    failed = {one["task"] for one in once.alerts()}
+    assert failed == {"transform.dbt_producer_watcher", "transform.models.analytics.order_summary.run"}
     assert {name.split(".")[-2] for name in alert["blocks"] if name.endswith(".run")} == {"sales_dashboard_daily"}
     assert "end" in alert["blocks"]
 

@@ -48,7 +48,7 @@ def test_new_data_starts_runs_that_tell_what_is_late_what_failed_and_repair_what
     model = project / "models/marts/sales_dashboard_daily.sql"
     text = model.read_text(encoding="utf-8")
     every_second = {"FRAZIL_AIRFLOW_POLL_SECONDS": "2", "FRAZIL_AIRFLOW_DEADLINE_MINUTES": "0.2"}
-    once_a_year = {"FRAZIL_AIRFLOW_SCHEDULE": "0 0 1 1 *"}
+    once_a_year = {"FRAZIL_AIRFLOW_SCHEDULE": "0 0 31 12 *"}
 
     with Server(project, settings, **every_second, **once_a_year) as airflow:
         assert stat.S_IMODE(password_file(settings).stat().st_mode) == 0o600

@@ -79,3 +79,15 @@ def test_results_are_read_as_dbt_writes_them_and_none_are_no_error(tmp_path: Pat
 
     assert read_results(tmp_path / "run_results.json") == [NodeResult(SUMMARY, "error", 0.5, "", "select 1")]
     assert read_results(tmp_path / "none.json") == []
+
+
+def test_a_skipped_test_does_not_spoil_the_other_tables_it_reads(
+    settings: Settings, catalog: Catalog, graph: Graph
+) -> None:
+    test = next(name for name, read in graph.data_tests().items() if METRICS in read and len(read) > 1)
+    build = WatchedBuild(settings)
+    build.begin(0)
+
+    build.end([NodeResult(METRICS, "success", 1, "", ""), NodeResult(test, "skipped", 0, "", "")], "run")
+
+    assert load_state(catalog)[METRICS].is_good

@@ -13,8 +13,10 @@ from dbt.contracts.graph.manifest import Manifest
 from prometheus_client import REGISTRY
 
 import ingestion
+from ingestion.bulk import reconcile, schema
 from ingestion.bulk.declared import declared
 from ingestion.bulk.rows import with_platform_columns
+from ingestion.bulk.state import RUNS, RUNS_COLUMNS, STATUS, STATUS_COLUMNS
 from ingestion.cli import NOUNS, cli
 from ingestion.errors import FrazilError
 from ingestion.settings import PROJECT_ROOT, Settings
@@ -24,6 +26,12 @@ from ingestion.webhooks.sources import load_sources
 
 FOLDER = PROJECT_ROOT / "docs" / "reference"
 _NOTE = "<!-- Written by `make docs` from the code; edit the code, not this page. -->\n"
+_BULK_TABLES = {
+    STATUS: STATUS_COLUMNS,
+    RUNS: RUNS_COLUMNS,
+    schema.TABLE: schema.COLUMNS,
+    reconcile.TABLE: reconcile.COLUMNS,
+}
 _PLATFORM_METRICS = ("python_", "process_")
 
 
@@ -123,6 +131,12 @@ def _tables(manifest: Manifest) -> Iterator[str]:
         yield f"## {name}\n"
         yield "| column | type |\n|---|---|"
         for column in with_platform_columns(columns):
+            yield _row(f"`{column.name}`", column.type)
+        yield ""
+    for name, columns in _BULK_TABLES.items():
+        yield f"## {name}\n"
+        yield "| column | type |\n|---|---|"
+        for column in columns:
             yield _row(f"`{column.name}`", column.type)
         yield ""
     models = [node for node in manifest.nodes.values() if node.resource_type in ("model", "seed", "snapshot")]

@@ -80,13 +80,14 @@ def test_every_chunk_is_read_as_of_the_scn() -> None:
         for sql in (
             projection.wire(table, chunk),
             dialect.select(table, chunk),
+            dialect.texts(table, chunk),
             dialect.row_hash(table, chunk.predicate),
             dialect.row_hashes(table, chunk.predicate),
         )
     ]
 
     wanted = 'from "SCOTT"."ORDERS" as of scn 42 where rowid >= chartorowid(\'AAA\')'
-    assert [sql.endswith(wanted) for sql in made] == [True] * 4
+    assert [sql.endswith(wanted) for sql in made] == [True] * 5
 
 
 def test_the_wire_has_numbers_and_times_as_exact_text() -> None:
@@ -94,6 +95,12 @@ def test_the_wire_has_numbers_and_times_as_exact_text() -> None:
         r"""select regexp_replace(to_char("AMOUNT", 'TM9'), '^(-?)\.', '\10.') from "SCOTT"."ORDERS" /*as of*/"""
     )
     assert "to_char(\"EXACT\", 'YYYY-MM-DD HH24:MI:SS.FF9')" in projection.wire(column("EXACT"), Chunk("x", "", 0, 0))
+
+
+def test_spark_reads_what_our_own_reader_does_under_names_of_its_own() -> None:
+    table, chunk = column("AMOUNT"), Chunk("x", "", 0, 0)
+
+    assert projection.texts(table, chunk) == projection.wire(table, chunk).replace(") from", ') as "c0" from')
 
 
 def test_parts_of_a_microsecond_and_years_before_the_first_overflow() -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from ingestion.settings import Settings
-from orchestration.include.causes import dbt_cause
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +21,8 @@ def alerts_file(settings: Settings) -> Path:
 
 def task_failed(context: Any) -> None:
     """Airflow's failure callback: a task has failed for good."""
+    from orchestration.include.causes import dbt_cause
+
     task, instance = context["task"], context["ti"]
     _give(
         {

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, AssetWatcher
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
-from pyiceberg.catalog import Catalog
 
 from ingestion.settings import Settings
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
 
 
 class NewDataTrigger(BaseEventTrigger):
@@ -81,7 +83,7 @@ def changed_marts(settings: Settings, marts: list[str], published: dict[str, int
     return {name: now for name, now in snapshots.items() if now is not None and published.get(name) != now}
 
 
-def _data_snapshot(catalog: Catalog, table: str) -> int | None:
+def _data_snapshot(catalog: "Catalog", table: str) -> int | None:
     from pyiceberg.exceptions import NoSuchTableError
 
     from ingestion.build.state import data_snapshot

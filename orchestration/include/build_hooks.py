@@ -3,20 +3,22 @@
 import logging
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from ingestion.build.watched import Due, WatchedBuild, read_results
 from ingestion.errors import PermanentError, RetryableError
 from ingestion.settings import Settings
-from orchestration.include.causes import results_file
+from orchestration.include.manifest import results_file
+
+if TYPE_CHECKING:  # every task imports its DAG's file: dbt and pyiceberg only where they work
+    from ingestion.build.watched import Due, WatchedBuild
 
 log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 15 * 60.0
 BUILT = "frazil_built"  # how many tables and tests the dbt command of a task ran
-_held: list[WatchedBuild] = []  # of this process; in the single run one process runs all tasks
+_held: list["WatchedBuild"] = []  # of this process; in the single run one process runs all tasks
 
 
 def before_dbt(context: Any, operator: Any) -> None:
@@ -47,15 +49,19 @@ def end_build(project_dir: str, context: Any) -> None:
     kept.parent.mkdir(parents=True, exist_ok=True)
     if results.exists():
         shutil.copyfile(results, kept)
+    from ingestion.build.watched import read_results
+
     found = read_results(results)
     context["ti"].xcom_push(key=BUILT, value=len(found))
     while _held:
         _held.pop().end(found, context["run_id"])
 
 
-def _begin(settings: Settings) -> Due:
+def _begin(settings: Settings) -> "Due":
     while _held:
         _held.pop().give_up()
+    from ingestion.build.watched import WatchedBuild
+
     build = WatchedBuild(settings)
     try:
         due = build.begin(LEASE_SECONDS)

@@ -1,17 +1,11 @@
 """Why a table's task failed, in the engine's own words, from what dbt wrote of the run."""
 
-from pathlib import Path
 from typing import Any
 
 from ingestion.build.dbt import NodeResult
 from ingestion.build.watched import read_results
 from ingestion.settings import Settings
-from orchestration.include.manifest import load_manifest, tests_by_table
-
-
-def results_file(settings: Settings, run_id: str, task_id: str) -> Path:
-    """Where the results of one task's dbt command are kept."""
-    return settings.home_dir / "airflow" / "results" / f"{run_id}.{task_id}.json".replace("/", "_").replace(":", "_")
+from orchestration.include.manifest import load_manifest, results_file, tests_by_table
 
 
 def dbt_cause(settings: Settings, task: Any, run_id: str) -> str | None:

@@ -18,6 +18,11 @@ def manifest_file(settings: Settings) -> Path:
     return settings.home_dir / "airflow" / "manifest.json"
 
 
+def results_file(settings: Settings, run_id: str, task_id: str) -> Path:
+    """Where the results of one task's dbt command are kept; it need not exist."""
+    return settings.home_dir / "airflow" / "results" / f"{run_id}.{task_id}.json".replace("/", "_").replace(":", "_")
+
+
 def write_manifest(settings: Settings, project: Path = PROJECT_ROOT) -> bool:
     """Parse the project and bring the file in step; True if the graph of tables and tests has changed.
 

@@ -8,7 +8,6 @@ from airflow.sdk import TaskGroup, TriggerRule
 from cosmos import DbtTaskGroup, ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
 from cosmos.constants import ExecutionMode, InvocationMode, LoadMode, TestBehavior
 
-from ingestion.runtime.spark import PROFILES_DIR
 from ingestion.settings import PROJECT_ROOT, Settings
 from orchestration.include import build_hooks
 from orchestration.include.environment import ONE_BY_ONE
@@ -36,7 +35,7 @@ def transform_group(settings: Settings, **operator_args: Any) -> TaskGroup:
         profile_config=ProfileConfig(
             profile_name="frazil",
             target_name=os.environ.get("FRAZIL_DBT_TARGET", "embedded"),
-            profiles_yml_filepath=PROFILES_DIR / "profiles.yml",
+            profiles_yml_filepath=PROJECT_ROOT / "profiles" / "profiles.yml",
         ),
         render_config=RenderConfig(
             load_method=LoadMode.DBT_MANIFEST,

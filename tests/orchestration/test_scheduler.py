@@ -59,7 +59,8 @@ def test_new_data_starts_runs_that_tell_what_is_late_what_failed_and_repair_what
         assert {one["state"] for one in airflow.tasks(first).values()} == {"success"}
         wait_until(lambda: any(one["kind"] == "run_late" for one in alerts(settings)), 60, airflow.last_words)
 
-        model.write_text("select no_such_column from {{ ref('order_summary') }}", encoding="utf-8")
+        broken = f"with original as (\n{text}\n)\nselect no_such_column from original\n"  # it reads the same tables
+        model.write_text(broken, encoding="utf-8")
         receive(settings, 50, 5)
         second = airflow.finished_run(1)
         states = {name: one["state"] for name, one in airflow.tasks(second).items()}

@@ -14,6 +14,7 @@ from ingestion.lake.maintenance.contents import reachable
 
 log = logging.getLogger(__name__)
 
+_CHECKSUM = re.compile(r"^(.*/)\.([^/]+)\.crc$")
 _SCHEME = re.compile(r"^[a-z][a-z0-9]*:(//)?")
 
 
@@ -40,7 +41,7 @@ def orphans(table: Table, days: float, now: datetime) -> list[Orphan]:
         log.warning("orphans_left", extra={"table": ".".join(table.name()), "not_in_its_folder": min(absent)})
         return []
     old = (one for one in files if one.mtime is not None and one.mtime < limit)
-    return [Orphan(one.path, one.size or 0) for one in old if one.path not in known and not _is_hint(one.path)]
+    return [Orphan(one.path, one.size or 0) for one in old if _owner(one.path) not in known and not _is_hint(one.path)]
 
 
 def remove(table: Table, found: list[Orphan]) -> int:
@@ -69,6 +70,11 @@ def _system(table: Table) -> fs.FileSystem:
 def _path(location: str) -> str:
     """What stands behind `file:`, `file://` or `s3://`, letter for letter: Iceberg's names are no encoded addresses."""
     return _SCHEME.sub("", location)
+
+
+def _owner(path: str) -> str:
+    """The file itself, or the one whose checksum it holds: Spark writes `.name.crc` beside local files."""
+    return _CHECKSUM.sub(r"\1\2", path)
 
 
 def _is_hint(path: str) -> bool:

@@ -77,6 +77,8 @@ class Maintenance:
             "min-file-size-bytes": plan.policy.small_bytes,
             "min-input-files": plan.policy.small_files,
             "delete-file-threshold": plan.policy.delete_files,
+            # Builds, which alone write deletes, wait: so all deletes are older than the new files, and go.
+            "use-starting-sequence-number": "false",
             "remove-dangling-deletes": "true",
         }
         pairs = ", ".join(f"'{key}', '{value}'" for key, value in options.items())

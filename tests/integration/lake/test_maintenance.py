@@ -177,6 +177,24 @@ def test_only_old_files_that_nothing_refers_to_are_removed(lake: Lake) -> None:
     assert len(lake.rows(RAW)) == 15
 
 
+def test_no_file_of_a_living_table_is_an_orphan_however_old_and_oddly_named(lake: Lake) -> None:
+    for number in range(3):
+        lake.land(plain_orders(number * 5, 5))
+    keep(lake, RAW)
+    lake.spark.sql("create table lake.staging.odd (name string) using iceberg partitioned by (name)")
+    lake.spark.sql("insert into lake.staging.odd values ('a b'), ('50%3A'), ('x/y?z=1#2'), ('é:%'), ('plain')")
+    for file in Path(lake.settings.home_dir, "warehouse").rglob("*.*"):
+        os.utime(file, (time.time() - 30 * 86400,) * 2)
+
+    found = {name: plan(lake, name, Policy(orphan_days=1)).orphans for name in (RAW, "staging.odd")}
+
+    assert found["staging.odd"] == []
+    reached = lake.read(RAW).num_rows
+    Maintenance(lake.catalog, lambda: lake.spark).carry_out([plan(lake, RAW, Policy(orphan_days=1))])
+    assert lake.read(RAW).num_rows == reached == 15
+    assert {row["name"] for row in lake.rows("staging.odd")} == {"a b", "50%3A", "x/y?z=1#2", "é:%", "plain"}
+
+
 def test_a_plan_changes_nothing_and_says_what_is_freed(lake: Lake) -> None:
     for number in range(6):
         lake.land(plain_orders(number * 5, 5))

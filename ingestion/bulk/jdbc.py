@@ -23,7 +23,8 @@ from pyspark.sql import functions as f
 from ingestion.bulk.copy import Copy, StoppedError, commit_chunks, source_hash
 from ingestion.bulk.dialects.base import Jdbc, Reader, Snapshot
 from ingestion.bulk.marks import Finished, View
-from ingestion.bulk.model import Chunk, SourceTable
+from ingestion.bulk.model import Chunk, Column, SourceTable
+from ingestion.bulk.rowhash import NULL, OVERFLOWED, PRESENT
 from ingestion.bulk.rows import BATCH, READ, event_head, row_position, whole_key
 from ingestion.bulk.sources import DatabaseSource
 from ingestion.errors import RetryableError
@@ -130,19 +131,35 @@ def _frame(run: Copy, jdbc: Jdbc, view: View, chunk: Chunk, stamp: int, settings
 
 
 def _event_id(table: SourceTable, view: View, chunk_id: str) -> SparkColumn:
-    """As RowMaker makes it, for keys of whole numbers and for tables without a key."""
+    """As RowMaker makes it; keys of floats have another text here, and other ids with it."""
     head = event_head(table, view)
-    fields = {column.name: column.field for column in table.columns}
     if not table.key:
         number = f.monotonically_increasing_id().bitwiseAND(f.lit(_ROW_IN_PARTITION))
         return f.concat(f.lit(f"{head}{chunk_id}-"), number.cast("string"))
-    keys = [f.col(_quoted(fields[name].name)).cast("string") for name in table.key]
+    columns = {column.name: column for column in table.columns}
     if whole_key(table):
+        keys = [f.col(_quoted(columns[name].field.name)).cast("string") for name in table.key]
         return f.concat(f.lit(head), f.concat_ws("-", *keys))
-    overflows = any(column.can_overflow for column in table.columns if column.name in table.key)
-    texts = [*keys, f.col("_raw_overflow")] if overflows else keys
-    parts = [f.coalesce(f.concat(f.length(text).cast("string"), f.lit(":"), text), f.lit("-")) for text in texts]
+    texts = [_canonical(columns[name]) for name in table.key]
+    parts = [f.concat(f.length(text).cast("string"), f.lit(":"), text) for text in texts]
     return f.concat(f.lit(head), f.md5(f.concat_ws(" ", *parts)))
+
+
+def _canonical(column: Column) -> SparkColumn:
+    """The text of `ingestion.bulk.rowhash`."""
+    value, kind = f.col(_quoted(column.field.name)), column.field.type
+    text = value.cast("string")
+    if pa.types.is_binary(kind):
+        text = f.lower(f.hex(value))
+    elif pa.types.is_timestamp(kind):
+        text = f.date_format(value, "yyyy-MM-dd HH:mm:ss.SSSSSS")
+    elif pa.types.is_boolean(kind):
+        text = f.substring(text, 1, 1)
+    forms = [f.concat(f.lit(PRESENT), text)]
+    if column.can_overflow:
+        kept = f.from_json(f.col("_raw_overflow"), "map<string,string>")[column.field.name]
+        forms.append(f.concat(f.lit(OVERFLOWED), kept))
+    return f.coalesce(*forms, f.lit(NULL))
 
 
 def _quoted(name: str) -> str:

@@ -124,4 +124,5 @@ def _prepared(rows: pa.Table | pa.RecordBatch, columns: Sequence[Column]) -> pa.
 def _kept(overflow: pa.ChunkedArray | None, name: str, rows: int) -> pa.ChunkedArray:
     if overflow is None or overflow.null_count == rows:
         return pa.chunked_array([pa.nulls(rows, pa.string())])
-    return pc.map_lookup(overflow, query_key=pa.scalar(name), occurrence="first")
+    key = pa.scalar(name, overflow.type.key_type)  # readers of the lake give large strings
+    return pc.map_lookup(overflow, query_key=key, occurrence="first").cast(pa.string())

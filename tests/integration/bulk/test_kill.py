@@ -19,6 +19,10 @@ from tests.integration.bulk.lab import Lab
 from tests.integration.bulk.test_consistency import job
 
 COLUMNS = ("id", "note", "amount", "qty")
+CUT_ALL = (
+    "select count(pg_terminate_backend(pid)) from pg_stat_activity "
+    "where application_name = 'frazil' and datname = current_database() and pid <> pg_backend_pid()"
+)
 
 
 def kill_loads(lab: Lab, rounds: int, seed: int) -> None:
@@ -66,17 +70,14 @@ def test_many_loads_killed_at_random_lose_and_repeat_nothing(lab: Lab, seed: int
 def test_a_cut_connection_is_replaced_and_nothing_is_doubled(pg: Lab) -> None:
     pg.orders(20_000)
     cuts: list[Any] = []
+    one_at_a_time = threading.Lock()
 
     class Cutting(Board):
         def advance(self, table: str, rows: int) -> None:
             super().advance(table, rows)
-            if rows > 0 and len(cuts) < 2 and self._tables[table].rows > 4000 * (1 + len(cuts)):
-                cuts.append(
-                    pg.sql(
-                        "select count(pg_terminate_backend(pid)) from pg_stat_activity "
-                        "where application_name = 'frazil' and datname = current_database() and pid <> pg_backend_pid()"
-                    )
-                )
+            with one_at_a_time:
+                if rows > 0 and len(cuts) < 2 and self._tables[table].rows > 4000 * (1 + len(cuts)):
+                    cuts.append(pg.sql(CUT_ALL))
 
     outcome = loaded_with(pg, Cutting())
 

@@ -82,6 +82,7 @@ def test_readers_of_mariadb_start_at_one_place_of_its_log(mariadb: TestMariaDb, 
             cursor.execute("insert into items values (4)")
             found = counts(snapshot, 3)
             place = snapshot.position
+        cursor.execute(f"drop user {user}@'%'")
 
     assert found == [3, 3, 3]
     assert place.start == f"{file}:{offset}"

@@ -10,7 +10,7 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
 
 from ingestion.build.checksum import node_checksum
-from ingestion.build.state import Built, data_snapshot
+from ingestion.build.state import ROLLED_BACK, Built, data_snapshot
 from ingestion.bulk.state import RUNS
 
 KINDS = ("model.", "seed.", "snapshot.")
@@ -147,6 +147,8 @@ class Graph:
     ) -> str | None:
         if node not in state:
             return "not built yet"
+        if state[node].checksum == ROLLED_BACK:
+            return "it or a table it reads was rolled back"
         if state[node].checksum != self.checksums[node]:
             return "its code, macros, seeds or variables changed"
         if not state[node].is_good:

@@ -1,17 +1,18 @@
 """`frazil maintain`: what would be done to keep tables cheap, and doing it."""
 
+from dataclasses import asdict
 from typing import Any
 
 import click
 
-from ingestion.cli.output import json_option, print_json, print_rows
+from ingestion.cli.output import json_option, plain, print_json, print_rows
 from ingestion.logs import configure_logging
 from ingestion.settings import Settings
 
 _TABLE = click.option("--table", "tables", multiple=True, help="Only this table, as schema.table; may be repeated.")
 
 
-@click.group(help="Put small files together, drop old snapshots and lost files, by each folder's policy.")
+@click.group(help="Keep tables cheap by each folder's policy; set a built table back to an earlier snapshot.")
 def command() -> None:
     pass
 
@@ -88,3 +89,33 @@ def run(tables: tuple[str, ...], as_json: bool) -> None:
         print_json(rows)
     else:
         print_rows(rows, title="done")
+
+
+@command.command(
+    help="Set a built table back to an earlier snapshot; the next `frazil run` brings it up to date again."
+)
+@click.argument("table")
+@click.option("--to", required=True, metavar="SNAPSHOT|TIMESTAMP", help="A snapshot's id, or a time (UTC unless said).")
+@json_option
+def rollback(table: str, to: str, as_json: bool) -> None:
+    from ingestion.build.dbt import Dbt
+    from ingestion.build.lease import build_lease
+    from ingestion.build.selection import Graph
+    from ingestion.lake.catalog import open_catalog
+    from ingestion.lake.maintenance.rollback import roll_back
+
+    settings = Settings()
+    with build_lease(settings.home_dir):
+        catalog = open_catalog(settings)
+        dbt = Dbt(settings)
+        done = roll_back(catalog, Graph(dbt.manifest, catalog, dbt.variables), table, to)
+    if as_json:
+        print_json(asdict(done))
+        return
+    click.echo(f"{done.table} is at snapshot {done.snapshot} of {plain(done.made_at)}, was at {done.snapshot_before}")
+    if done.goes_on_from is None:
+        click.echo("its next run builds it from the start")
+    for parent, moment in sorted((done.goes_on_from or {}).items()):
+        click.echo(f"its next run goes on from {parent} of {plain(moment)}")
+    if done.readers:
+        click.echo(f"built from the start by the next run, as they have read it: {', '.join(done.readers)}")

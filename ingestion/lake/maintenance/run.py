@@ -59,6 +59,7 @@ class Maintenance:
             self._compact(plan)
         if plan.compacts or plan.rewrites_manifests:
             self._rewrite_manifests(plan)
+            self._drop_emptied_manifests(plan.name)
         if plan.expired:
             self._expire(plan)
         table = self._catalog.load_table(plan.name)
@@ -86,6 +87,34 @@ class Maintenance:
 
     def _rewrite_manifests(self, plan: TablePlan) -> None:
         self._call("rewrite_manifests", plan.name, "use_caching => false")
+
+    def _drop_emptied_manifests(self, name: str) -> None:
+        """Leave out the manifests that only say which delete files went: every query would read them until a merge."""
+        table = self._catalog.load_table(name)
+        snapshot = table.current_snapshot()
+        if snapshot is None:
+            return
+        emptied = {
+            one.manifest_path
+            for one in snapshot.manifests(table.io)
+            if not one.has_added_files() and not one.has_existing_files()
+        }
+        if not emptied:
+            return
+        java: Any = self._spark()._jvm
+        stored = java.org.apache.iceberg.spark.Spark3Util.loadIcebergTable(
+            self._spark()._jsparkSession, f"{CATALOG_NAME}.{name}"
+        )
+        commit = stored.rewriteManifests()
+        for manifest in stored.currentSnapshot().allManifests(stored.io()):
+            if manifest.path() in emptied:
+                commit = commit.deleteManifest(manifest)
+        try:
+            commit.commit()
+        except Py4JJavaError as error:
+            if not any(word in str(error) for word in _CONFLICTS):
+                raise
+            log.warning("maintenance_met_a_writer", extra={"table": name, "step": "emptied manifests", "try": 1})
 
     def _expire(self, plan: TablePlan) -> None:
         """Exactly the snapshots of the plan: the age given is one that no other snapshot has."""

@@ -9,6 +9,7 @@ import pytest
 
 from ingestion.build.dbt import Dbt
 from ingestion.build.runner import Builder, BuildReport
+from ingestion.build.state import data_snapshot
 from ingestion.errors import UsageError
 from ingestion.lake.maintenance.plan import TablePlan, plan_lake
 from ingestion.lake.maintenance.policy import Policy, policies
@@ -117,11 +118,17 @@ def test_merged_tables_lose_their_delete_files_and_keep_their_rows(lake: Lake) -
         lake.land(plain_orders(0, 10, version=version, orders=40))
         lake.dbt("run", "--select", "stg_shopify_orders")
     before = sorted(lake.rows(STAGING), key=lambda row: row["order_id"])
+    written = data_snapshot(lake.catalog.load_table(STAGING))
 
-    (done,) = keep(lake, STAGING)
+    (done,) = keep(lake, STAGING, policy=Policy(delete_files=1))
 
     assert done.before.deletes > 0
     assert (done.after.data, done.after.deletes) == (1, 0)
+    table = lake.catalog.load_table(STAGING)
+    snapshot = table.current_snapshot()
+    assert snapshot is not None
+    assert [one.has_added_files() or one.has_existing_files() for one in snapshot.manifests(table.io)] == [True]
+    assert data_snapshot(table) == written
     assert sorted(lake.rows(STAGING), key=lambda row: row["order_id"]) == before
 
 

@@ -8,6 +8,7 @@ from pyiceberg.catalog import Catalog
 from pyspark.sql import SparkSession
 
 from ingestion.settings import Settings
+from tests.support.bus import TestBus, running_bus
 from tests.support.databases import TestMariaDb, TestPostgres, running
 from tests.support.spark import link_jars, session_for
 
@@ -54,3 +55,10 @@ def mariadb() -> Iterator[TestMariaDb]:
     """The session's MariaDB, started at its first use; `mariadb.database()` is an empty one for one test."""
     with running("mariadb") as server:
         yield TestMariaDb(server.facts(), server)
+
+
+@pytest.fixture(scope="session")
+def bus() -> Iterator[TestBus]:
+    """The session's Kafka and Kafka Connect, started at their first use; `bus.name()` is a source no other test has."""
+    with running_bus() as servers:
+        yield servers

@@ -33,11 +33,12 @@ def up(parts: tuple[str, ...], scale: float | None, seed: int | None, no_shop: b
 
     if no_shop and (scale is not None or seed is not None):
         raise UsageError("--no-shop goes without --scale and --seed")
-    servers = _servers(parts)
+    servers = _servers(parts, needed=True)
     facts = [server.up() for server in servers]
     if not no_shop:
         ensure_shop([one for one in facts if has_shop(one)], scale, seed)
-        for server in servers:
+    for server in servers:
+        if not (no_shop and has_shop(server.facts())):
             write_variables(server, Settings().variables_dir)
     _show([server.status() for server in servers], as_json)
 
@@ -72,9 +73,9 @@ def status(parts: tuple[str, ...], as_json: bool) -> None:
 @_parts
 @json_option
 def env(parts: tuple[str, ...], as_json: bool) -> None:
-    from ingestion.stack.variables import shop_variables
+    from ingestion.stack.variables import variables
 
-    found = {name: value for server in _servers(parts) for name, value in shop_variables(server).items()}
+    found = {name: value for server in _servers(parts) for name, value in variables(server).items()}
     if as_json:
         print_json(found)
     else:
@@ -108,16 +109,16 @@ def write(part: str, seconds: float, writers: int, seed: int, as_json: bool) -> 
     )
 
 
-def _servers(parts: Sequence[str]) -> "list[Server]":
-    """In the order given, each once; all parts if none is."""
-    from ingestion.stack import Places, Server, part_names
+def _servers(parts: Sequence[str], *, needed: bool = False) -> "list[Server]":
+    """Each once and after what it needs (`needed`: that too); all parts if none is named."""
+    from ingestion.stack import Places, Server, in_order, part_names
 
     settings = Settings()
     places = Places.of(settings)
     unknown = sorted(set(settings.stack_ports) - set(part_names()))
     if unknown:
         raise UsageError(f"FRAZIL_STACK_PORTS names {', '.join(unknown)}; the parts are {', '.join(part_names())}")
-    names = list(dict.fromkeys(parts)) or part_names()
+    names = [name for name in in_order(parts or part_names()) if needed or not parts or name in parts]
     return [Server(name, places, settings.stack_ports.get(name, 0)) for name in names]
 
 

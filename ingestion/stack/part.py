@@ -3,8 +3,8 @@
 import importlib
 import pkgutil
 import signal
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -28,7 +28,13 @@ class Facts:
     @property
     def url(self) -> str:
         """Without the password."""
-        return f"{self.scheme}://{self.user}@{self.host}:{self.port}/{self.database}"
+        account = f"{self.user}@" if self.user else ""
+        return f"{self.scheme}://{account}{self.address}" + (f"/{self.database}" if self.database else "")
+
+    @property
+    def address(self) -> str:
+        """`host:port`."""
+        return f"{self.host}:{self.port}"
 
     def of(self, database: str) -> "Facts":
         """The same server, another database."""
@@ -42,7 +48,7 @@ class Facts:
 class Site:
     """Where one part is installed and what it was given: `programs` is shared and read-only, `data` is its own.
 
-    Not `durable`: a power cut may cost data, the death of the server's process may not.
+    Not `durable`: a power cut may cost data, the death of the server's process may not. `peers` are the parts it needs.
     """
 
     programs: Path
@@ -50,6 +56,7 @@ class Site:
     port: int
     password: str
     durable: bool = True
+    peers: Mapping[str, Facts] = field(default_factory=dict)
 
 
 Run = Callable[[Sequence[str]], None]
@@ -59,11 +66,13 @@ Run = Callable[[Sequence[str]], None]
 class Part(Protocol):
     """A server that `frazil stack` fetches, starts and stops.
 
-    `stop_signal` ends it cleanly, `drop_signal` at once and without care for data that is removed next.
+    `stop_signal` ends it cleanly, `drop_signal` at once and without care for data that is removed next. `needs` are the
+    parts that must run before it.
     """
 
     name: str
     title: str
+    needs: tuple[str, ...]
     stop_signal: signal.Signals
     drop_signal: signal.Signals
 
@@ -73,6 +82,10 @@ class Part(Protocol):
 
     def create(self, site: Site, run: Run) -> None:
         """Fill the empty `site.data` at the first start; the port is not known yet."""
+        ...
+
+    def files(self, site: Site) -> Mapping[str, str]:
+        """What is written into `site.data` before each start, for the server's account to read."""
         ...
 
     def command(self, site: Site) -> list[str]:
@@ -99,3 +112,11 @@ def part_by_name(name: str) -> Part:
         raise UsageError(f"no part {name!r} in the stack; there are: {', '.join(part_names())}")
     part: Part = importlib.import_module(f"ingestion.stack.parts.{name}").PART
     return part
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """`names` and what they need, each once, and after what it needs."""
+    found: dict[str, None] = {}
+    for name in names:
+        found.update(dict.fromkeys([*in_order(part_by_name(name).needs), name]))
+    return list(found)

@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -70,6 +70,7 @@ class Server:
         with self._alone():
             started = self._running()
             if started is None:
+                self._start_needed(seconds)
                 programs = ensure_programs(self.part, self.places, self._say)
                 self._create(programs)
                 started = self._start(programs)
@@ -163,10 +164,21 @@ class Server:
         account = Account.current()
         port = self._choose_port()
         self._say(f"{self.part.title}: starting on port {port}")
-        command = self.part.command(self._site(port, programs))
+        peers = {name: Server(name, self.places).facts() for name in self.part.needs}
+        site = replace(self._site(port, programs), peers=peers)
+        for name, text in self.part.files(site).items():
+            path = self._data / name
+            path.unlink(missing_ok=True)
+            path.write_text(text, encoding="utf-8")
+            account.give(path)
+        command = self.part.command(site)
         started = Started(launch(command, self.log_file, self._data, account), port)
         started.save(self._state_file)
         return started
+
+    def _start_needed(self, seconds: float) -> None:
+        for name in self.part.needs:
+            Server(name, self.places, say=self._say, durable=self._durable).up(seconds)
 
     def _choose_port(self) -> int:
         if self._port:

@@ -1,4 +1,4 @@
-"""The variables by which config/sources.yaml finds the stack's shops."""
+"""The variables by which config/sources.yaml and config/kafka_clusters.yaml find the stack's servers."""
 
 import os
 from pathlib import Path
@@ -7,9 +7,13 @@ from ingestion.stack.server import Server
 from ingestion.stack.shop.load import DATABASE, has_shop
 
 
-def shop_variables(server: Server) -> dict[str, str]:
-    """SHOP_<PART>_HOST and so on of a running server, its password among them; nothing for a part without a shop."""
+def variables(server: Server) -> dict[str, str]:
+    """Of a running server: SHOP_<PART>_HOST and so on, its password among them, or the address of Kafka or Connect."""
     facts = server.facts()
+    if facts.scheme == "kafka":
+        return {"FRAZIL_KAFKA_BOOTSTRAP": facts.address}
+    if facts.scheme == "http":
+        return {f"FRAZIL_{server.part.name.upper()}_URL": facts.url}
     if not has_shop(facts):
         return {}
     prefix = f"SHOP_{server.part.name.upper()}"
@@ -24,7 +28,7 @@ def shop_variables(server: Server) -> dict[str, str]:
 
 def write_variables(server: Server, folder: Path) -> None:
     """Keep them in `folder` for `ingestion.config`, readable by the caller alone; they stay while the server rests."""
-    found = shop_variables(server)
+    found = variables(server)
     if not found:
         return
     folder.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 import signal
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pymysql
@@ -39,6 +39,7 @@ class MariaDb:
 
     name = "mariadb"
     title = "MariaDB 10.11.5"
+    needs = ()
     stop_signal = signal.SIGTERM
     drop_signal = signal.SIGKILL
 
@@ -59,6 +60,9 @@ class MariaDb:
         run([program, *quiet, *where, "--auth-root-authentication-method=normal"])
         first = site.data / "first.sql"
         first.write_text(_accounts(site.password), encoding="utf-8")
+
+    def files(self, site: Site) -> Mapping[str, str]:
+        return {}
 
     def command(self, site: Site) -> list[str]:
         program = str(site.programs / "bin" / "mariadbd")

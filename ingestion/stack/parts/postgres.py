@@ -4,7 +4,7 @@ import lzma
 import signal
 import tarfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psycopg
@@ -33,6 +33,7 @@ class Postgres:
 
     name = "postgres"
     title = "PostgreSQL 17.11"
+    needs = ()
     stop_signal = signal.SIGINT  # ends sessions and writes a checkpoint; SIGTERM would wait for the clients
     drop_signal = signal.SIGQUIT  # gives its shared memory back, as SIGKILL would not
 
@@ -55,6 +56,9 @@ class Postgres:
             run([*words, "--auth", "scram-sha-256", *locale, "--no-instructions"])
         finally:
             password.unlink()
+
+    def files(self, site: Site) -> Mapping[str, str]:
+        return {}
 
     def command(self, site: Site) -> list[str]:
         settings = {**_SETTINGS, "port": str(site.port), "fsync": "on" if site.durable else "off"}

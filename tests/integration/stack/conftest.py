@@ -16,15 +16,15 @@ def state() -> Iterator[Path]:
             server_in(folder, name).remove()
 
 
-@pytest.fixture(params=part_names())
+@pytest.fixture(params=["mariadb", "postgres"])
 def stopped(request: pytest.FixtureRequest, state: Path) -> Server:
-    """Each part, never started."""
+    """Each database server, never started."""
     return server_in(state, request.param)
 
 
 @pytest.fixture
 def started(stopped: Server) -> Server:
-    """Each part, running with data of its own."""
+    """Each database server, running with data of its own."""
     stopped.up()
     return stopped
 

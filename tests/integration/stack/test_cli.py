@@ -62,6 +62,7 @@ def test_up_write_status_and_down(stack: Stack, monkeypatch: pytest.MonkeyPatch)
     variables = stack.json("env")
     ended = stack.json("down")
 
+    assert variables["FRAZIL_KAFKA_BOOTSTRAP"].startswith("127.0.0.1:")
     rows = {row["part"]: row for row in json.loads(first.stdout)}
     assert states(json.loads(first.stdout)) == dict.fromkeys(part_names(), "running")
     assert json.loads(first.stdout) == again
@@ -79,7 +80,7 @@ def test_up_write_status_and_down(stack: Stack, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("up", "oracle"), "no part 'oracle' in the stack; there are: mariadb, postgres"),
+        (("up", "oracle"), "no part 'oracle' in the stack; there are: connect, kafka, mariadb, postgres"),
         (("write", "postgres"), "postgres is not running; run `frazil stack up postgres`"),
         (("env", "postgres"), "postgres is not running; run `frazil stack up postgres`"),
         (("down", "--remove"), "name the parts"),
@@ -100,4 +101,4 @@ def test_a_fixed_port_of_an_unknown_part_is_refused(stack: Stack) -> None:
     done = stack.run("status", FRAZIL_STACK_PORTS='{"postgresql": 5432}')
 
     assert done.returncode == 2
-    assert "FRAZIL_STACK_PORTS names postgresql; the parts are mariadb, postgres" in done.stderr
+    assert "FRAZIL_STACK_PORTS names postgresql; the parts are connect, kafka, mariadb, postgres" in done.stderr

@@ -19,6 +19,7 @@ from ingestion.bulk.rows import with_platform_columns
 from ingestion.bulk.state import RUNS, RUNS_COLUMNS, STATUS, STATUS_COLUMNS
 from ingestion.cli import NOUNS, cli
 from ingestion.errors import FrazilError
+from ingestion.overview.metrics import METRICS as STATUS_METRICS
 from ingestion.settings import PROJECT_ROOT, Settings
 from ingestion.webhooks.events import raw_schema
 from ingestion.webhooks.metrics import METRICS
@@ -108,7 +109,7 @@ def _settings() -> Iterator[str]:
 def _metrics() -> Iterator[str]:
     yield "| metric | kind | labels | meaning |\n|---|---|---|---|"
     importlib.import_module("ingestion.lake.metrics")
-    rows = [(name, found.kind, found.labels, found.help) for name, found in METRICS.items()]
+    rows = [(name, found.kind, found.labels, found.help) for name, found in {**METRICS, **STATUS_METRICS}.items()]
     for collector in set(REGISTRY._collector_to_names):
         labels = getattr(collector, "_labelnames", ())
         for metric in collector.collect():

@@ -3,12 +3,14 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table.snapshots import Operation
 
 from ingestion.build.dbt import Dbt, NodeResult
+from ingestion.build.history import past_build, remember
 from ingestion.build.lease import build_lease
 from ingestion.build.record import updated_state
 from ingestion.build.selection import Graph, Selection
@@ -65,7 +67,7 @@ class Builder:
         A node is recorded as built only if it and all its tests are good, so a failed test runs again. Unit tests
         try the code, not the data: without them only the data is tested.
         """
-        started = time.monotonic()
+        started, began = time.monotonic(), datetime.now(UTC)
         with build_lease(self._settings.home_dir):
             before = self.graph.snapshots()
             state = load_state(self._catalog)
@@ -78,6 +80,7 @@ class Builder:
             report.results = self._run(report.selection, unit_tests)
             chosen = report.selection.build
             save_state(self._catalog, updated_state(self.graph, state, before, chosen, report.results))
+            remember(self._settings.home_dir, past_build(began, datetime.now(UTC), "frazil run", report.results))
             report.rows_written = {name: self._rows_since(name, before[name]) for name in report.tables.values()}
         report.seconds = time.monotonic() - started
         return report

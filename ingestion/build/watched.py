@@ -5,12 +5,14 @@ import os
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pyiceberg.catalog import Catalog
 
 from ingestion.build.dbt import Dbt, NodeResult
+from ingestion.build.history import past_build, remember
 from ingestion.build.lease import build_lease
 from ingestion.build.lineage.events import emit
 from ingestion.build.record import updated_state
@@ -47,6 +49,7 @@ class WatchedBuild:
         """
         export_environment(self._settings)
         self._take_lease(time.monotonic() + wait_seconds)
+        self._began = datetime.now(UTC)
         self._catalog: Catalog = open_catalog(self._settings)
         self._stack.callback(self._catalog.close)
         self._dbt = Dbt(self._settings)
@@ -68,6 +71,7 @@ class WatchedBuild:
             built = {one.unique_id for one in results}
             asked = [node for node in self._graph.nodes if node in built]
             save_state(self._catalog, updated_state(self._graph, self._state, self._before, asked, results))
+            remember(self._settings.home_dir, past_build(self._began, datetime.now(UTC), "airflow", results))
             emit(self._settings, self._dbt.manifest, self._catalog, results, run)
 
     def give_up(self) -> None:

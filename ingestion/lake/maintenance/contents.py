@@ -15,9 +15,13 @@ from ingestion.lake.maintenance.policy import Policy
 
 @dataclass(frozen=True)
 class Files:
-    """The current snapshot's files; `rewritten` are those that compaction would replace, of `rewritten_bytes`."""
+    """The current snapshot's files; `rewritten` are those that compaction would replace, of `rewritten_bytes`.
+
+    `small` are those below the policy's bound where a partition has several: one file cannot be put together.
+    """
 
     data: int = 0
+    small: int = 0
     deletes: int = 0
     data_bytes: int = 0
     manifests: int = 0
@@ -44,6 +48,7 @@ def current_files(table: Table, policy: Policy) -> Files:
     rewritten = [task for task in tasks if _is_due(task, policy, small)]
     return Files(
         data=len(tasks),
+        small=sum(count for count in small.values() if count > 1),
         deletes=deletes,
         data_bytes=sum(task.file.file_size_in_bytes for task in tasks),
         manifests=len(manifests),

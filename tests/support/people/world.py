@@ -102,13 +102,13 @@ class World:
             firsts.append((self._like(firsts[0][0], names, gender), gender, last))
         elif kind < mix.twins + mix.junior:
             firsts.append(firsts[0])
-        elif kind < 0.4:
+        elif kind < mix.twins + mix.junior + mix.couples:
             own = last if rng.random() < 0.8 else names.last(rng, 0)
             firsts.append((names.first(rng, 1 - gender), 1 - gender, own))
             if rng.random() < mix.shared_mailbox:
                 local = rng.choice((f"{_plain(names.latin(last))}family", f"the{_plain(names.latin(last))}s"))
                 mailbox = self._free(local, rng.choice(country.domains))
-            if kind < 0.08:
+            if rng.random() < 0.2:
                 firsts.append((names.first(rng, rng.randint(0, 1)), gender, last))
         return [self._person(country, names, first, address, landline, mailbox, new) for first in firsts]
 

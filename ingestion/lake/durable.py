@@ -1,34 +1,32 @@
 """File access of the lake that outlives a power cut: what a commit refers to is on disk before the commit."""
 
 import contextlib
-import io
 import os
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
+import pyarrow as pa
 from pyiceberg.io import OutputStream
 from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
 
 
-class _SyncedFile(io.FileIO):
-    """A new file whose `close` returns after it and its folder are on disk; after a failed write it is removed."""
+class _SyncedFile(pa.OSFile):  # type: ignore[misc]
+    """A new file whose `close` returns after it and its folder are on disk; after a failed `write` it is removed.
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, "wb")
-        self._path = path
+    Arrow writes to it without Python: a Parquet file is hundreds of small writes, and before each of them a Python
+    file would wait for its turn beside a thread that works in Python. Made with the mode "wb".
+    """
+
+    def __init__(self, path: str, _mode: str) -> None:
+        self._path = Path(path)
         self._broken = False
 
-    def write(self, data: object, /) -> int:
-        """All of `data`: a raw file may write less than it was given."""
-        rest = memoryview(data).cast("B")  # type: ignore[arg-type]
-        size = len(rest)
+    def write(self, data: Any) -> int:
         try:
-            while rest:
-                rest = rest[cast(int, super().write(rest)) :]
+            return int(super().write(data))
         except OSError:
             self._broken = True
             raise
-        return size
 
     def close(self) -> None:
         if self.closed:
@@ -52,7 +50,7 @@ class _SyncedOutput(PyArrowFile):
         if not overwrite and path.exists():
             raise FileExistsError(f"Cannot create file, already exists: {self.location}")
         make_folder(path.parent)
-        return cast(OutputStream, _SyncedFile(path))
+        return cast(OutputStream, _SyncedFile(str(path), "wb"))
 
 
 class DurableFileIO(PyArrowFileIO):

@@ -1,10 +1,8 @@
 """One flush of the sink in memory: journal entries split into rows per table, and the count of what became of them."""
 
-import gc
 import logging
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from types import NoneType
@@ -78,12 +76,9 @@ class Batch:
     def take(self, journal: HeldJournal, entries: Sequence[Entry]) -> None:
         """Split `entries`, the next ones of `journal`, at least one, and move its position behind them."""
         try:
-            with _rows_only():
-                counts, rows = self._split_all(journal.id, entries, checked=False)
-                parts = {table: arrow_rows(values, self._schemas[table]) for table, values in rows.items()}
+            counts, parts = self._parts(journal.id, entries, checked=False)
         except (pa.ArrowException, ValueError, TypeError, OverflowError):  # some row: find and reject it
-            counts, rows = self._split_all(journal.id, entries, checked=True)
-            parts = {table: arrow_rows(values, self._schemas[table]) for table, values in rows.items()}
+            counts, parts = self._parts(journal.id, entries, checked=True)
         for table, part in parts.items():
             self.rows.setdefault(table, []).append(part)
         self.counts.add(counts)
@@ -94,6 +89,10 @@ class Batch:
         """Count the rows per table and check that nothing is unaccounted for."""
         self.counts.tables = {table: sum(part.num_rows for part in parts) for table, parts in self.rows.items()}
         self.counts.check()
+
+    def _parts(self, journal_id: str, entries: Sequence[Entry], *, checked: bool) -> tuple[Counts, dict[str, pa.Table]]:
+        counts, rows = self._split_all(journal_id, entries, checked=checked)
+        return counts, {table: arrow_rows(values, self._schemas[table]) for table, values in rows.items()}
 
     def _split_all(
         self, journal_id: str, entries: Sequence[Entry], *, checked: bool
@@ -136,18 +135,6 @@ class Batch:
         except Exception as error:  # one body must not stop all others: it is kept, named and counted
             log.exception("split_failed", extra={"source": delivery.source})
             return [_rejected(delivery, "split_failed", f"{type(error).__name__}: {error}"[:500])]
-
-
-@contextmanager
-def _rows_only() -> Iterator[None]:
-    """Millions of new tuples, none of them in a cycle: looking for cycles among them took a tenth of the time."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def arrow_rows(rows: Sequence[Row], columns: pa.Schema) -> pa.Table:

@@ -144,7 +144,7 @@ class _Replay:
             body = b"[" + body + b"]"  # an element of a batch is kept by itself
         received_at = int(row["received_at"].timestamp() * 1_000_000)
         headers = (row["headers"] or "{}").encode()
-        results = reader.split(Delivery(row["source"], b"", received_at, headers, body, None))
+        results = reader.split(Delivery(row["source"], b"", received_at, headers, body, row["reason"]))
         if not any(isinstance(result, RawRow) for result in results):
             return None
         return results

@@ -6,11 +6,12 @@ between, rows that a table's mark covers are skipped, so nothing is written twic
 """
 
 import contextlib
+import gc
 import logging
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
@@ -51,6 +52,18 @@ class Flush:
     counts: Counts
     commits: list[Commit]
     seconds: float
+
+
+@contextlib.contextmanager
+def _rows_only() -> Iterator[None]:
+    """Millions of new tuples, none of them in a cycle: looking for cycles among them took a tenth of the time."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 class Sink:
@@ -126,6 +139,7 @@ class Sink:
         ENTRIES.inc(batch.counts.entries)
         return Flush(batch.counts, commits, time.monotonic() - started)
 
+    @_rows_only()
     def _read(self) -> Batch:
         held = self.journals.refresh()
         batch = Batch(self._readers, self._schemas, lambda table, journal: self._tables[table].mark(journal))

@@ -11,9 +11,9 @@ from msgspec import Raw
 from ingestion.webhooks.columns import TYPES, BadValueError
 from ingestion.webhooks.journal import Delivery
 from ingestion.webhooks.lookup import Headers, Lookups, Values
+from ingestion.webhooks.objects import ObjectColumns
 from ingestion.webhooks.routing import Router, UnfitEventError
-from ingestion.webhooks.shape import ABSENT, Shape
-from ingestion.webhooks.sources import Object, SourceConfig
+from ingestion.webhooks.sources import SourceConfig
 
 _TIME = pa.timestamp("us", tz="UTC")
 _PLATFORM = [
@@ -78,7 +78,8 @@ class Reader:
         self._account = lookups.text(source.account)
         self._source_at = lookups.moment(source.source_at)
         self._shape = lookups.shape()
-        self._columns = {name: _Columns(source, item) for name, item in source.objects.items()}
+        paths = lookups.paths()
+        self._columns = {name: ObjectColumns(source, item, paths) for name, item in source.objects.items()}
 
     def inspect(self, headers: Headers, body: bytes) -> Inspection:
         """The door's part; `headers` by lower-case name hold at least the source's `kept_headers`."""
@@ -125,11 +126,14 @@ class Reader:
 
     def _event(self, delivery: Delivery, headers: Headers, body: bytes) -> RawRow | Rejected:
         event_id = None
+        is_judged = delivery.reason is None and not self.source.batch  # the door found nothing wrong in this body
+        likely = self._router.likely_object(headers) if is_judged else None
+        found = None if likely is None else self._columns[likely].read_with_lookups(body)
         try:
-            values = self._read(body)
+            values = self._read(body) if found is None else found[0]
             event_id = self._identity(self._event_parts, headers, values, body)
             topic, name, op, position = self._router.route(headers, values, body)
-            row = self._columns[name].read(body, topic, name)
+            row = self._columns[name].read(body, topic, name) if found is None or name != likely else found[1]
         except UnfitEventError as error:
             return self._rejected(delivery, error, body, event_id or self._unread(error, body))
         platform = (
@@ -145,7 +149,7 @@ class Reader:
             position,
             self._stamp(headers, values),
         )
-        return RawRow(f"{self.source.source}_{name}", row + platform)
+        return RawRow(f"{self.source.source}_{name}", (*row, *platform))
 
     def _rejected(self, delivery: Delivery, error: UnfitEventError, body: bytes, event_id: bytes) -> Rejected:
         return Rejected(
@@ -194,49 +198,6 @@ class Reader:
     def _digest(self, parts: list[Any]) -> bytes:
         encoded = ["-" if part is None else f"{len(part)}:{part}" for part in parts]
         return sha256(f"{self.source.source};{''.join(encoded)}".encode()).digest()[:16]
-
-
-class _Columns:
-    """The declared columns of one object; the usual forms are read in one pass, the rest value by value."""
-
-    def __init__(self, source: SourceConfig, item: Object) -> None:
-        paths = [source.column_path(column) for column in item.columns.values()]
-        types = [TYPES[column.type] for column in item.columns.values()]
-        self._names = list(item.columns)
-        self._fast = Shape(paths, [(kind.fast, ABSENT if kind.fast is Raw else None) for kind in types])
-        self._json = [place for place, kind in enumerate(types) if kind is TYPES["json"]]
-        finishers = [(place, kind.finish) for place, kind in enumerate(types) if place not in self._json]
-        self._finish = [(place, finish) for place, finish in finishers if finish is not None]
-        self._exact = Shape(paths)
-        self._types = types
-
-    def read(self, body: bytes, topic: str, object_name: str) -> tuple[Any, ...]:
-        try:
-            row = list(self._fast.read(body))
-            for place in self._json:  # a third of the columns: without a call for each
-                raw = bytes(row[place])
-                row[place] = raw if raw and raw != b"null" else None
-            for place, finish in self._finish:
-                if row[place] is not None:
-                    row[place] = finish(row[place])
-        except (msgspec.ValidationError, BadValueError, OverflowError, RecursionError):
-            return self._read_exactly(body, topic, object_name)
-        return tuple(row)
-
-    def _read_exactly(self, body: bytes, topic: str, object_name: str) -> tuple[Any, ...]:
-        try:
-            raws = self._exact.read(body)
-        except msgspec.ValidationError as error:
-            raise UnfitEventError("wrong_shape", str(error), topic, object_name) from error
-        except RecursionError as error:
-            raise UnfitEventError("not_json", str(error), topic, object_name) from error
-        row = []
-        for name, kind, raw in zip(self._names, self._types, raws, strict=True):
-            try:
-                row.append(kind.exact(bytes(raw)))
-            except BadValueError as error:
-                raise UnfitEventError(f"bad_value:{name}", str(error), topic, object_name) from error
-        return tuple(row)
 
 
 def _elements(body: bytes) -> list[bytes]:

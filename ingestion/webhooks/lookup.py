@@ -10,7 +10,9 @@ from ingestion.webhooks.shape import Path, Shape
 from ingestion.webhooks.sources import Time
 
 Headers = Mapping[str, str]
-Values = tuple[Raw, ...]
+Values = tuple[Raw | str | None, ...]
+"""What was read at each path: the exact text of a value (empty when absent), or a string or null that is decoded."""
+
 Lookup = Callable[[Headers, Values], str | None]
 TimeLookup = Callable[[Headers, Values], int | None]
 
@@ -22,8 +24,12 @@ class Lookups:
         self._data = data
         self._paths: dict[Path, int] = {}
 
+    def paths(self) -> list[Path]:
+        """In the order of the values that the lookups take."""
+        return list(self._paths)
+
     def shape(self) -> Shape:
-        return Shape(list(self._paths))
+        return Shape(self.paths())
 
     def text(self, places: Places | None, *, strict: bool = False) -> Lookup:
         """The first value there, as text. An object, array or boolean counts as its JSON text; if strict, as absent."""
@@ -65,7 +71,12 @@ class Lookups:
             return lambda headers, values: headers.get(name)
         path = self._data + place.path if place.kind == "data" else place.path
         index = self._paths.setdefault(path, len(self._paths))
-        return lambda headers, values: _as_text(bytes(values[index]), strict)
+
+        def step(headers: Headers, values: Values) -> str | None:
+            value = values[index]
+            return value if value is None or isinstance(value, str) else _as_text(bytes(value), strict)
+
+        return step
 
 
 def _first_header(names: Sequence[str]) -> Lookup:

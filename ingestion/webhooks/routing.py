@@ -45,6 +45,7 @@ class Router:
 
     def __init__(self, source: SourceConfig, lookups: Lookups) -> None:
         self._topic = lookups.text(source.topic)
+        self._is_topic_in_header = all(place.kind == "header" for place in source.topic.choices)
         self._quarantine = [(reason, _conditions(lookups, where)) for reason, where in source.quarantine_when.items()]
         self._targets = {name: _Target(name, item, lookups) for name, item in source.objects.items()}
         self._rules = [
@@ -64,6 +65,12 @@ class Router:
         topic, op, target = self._target(headers, values)
         time = target.check(op, topic, headers, values, body)
         return Route(topic, target.name, op, target.position(time, topic, headers, values, body))
+
+    def likely_object(self, headers: Headers) -> str | None:
+        """The first object that takes the topic, if headers tell it: conditions may still send the event elsewhere."""
+        topic = self._topic(headers, ()) if self._is_topic_in_header else None
+        rules = () if topic is None else self._rules_for(topic)
+        return rules[0][2].name if rules else None
 
     def _target(self, headers: Headers, values: Values) -> tuple[str, str, "_Target"]:
         topic = self._topic(headers, values)

@@ -37,6 +37,12 @@ def type_name(kind: pa.DataType) -> str:
     return f"decimal({kind.precision},{kind.scale})" if pa.types.is_decimal(kind) else _NAMES[kind]
 
 
+def type_of(name: str) -> pa.DataType | None:
+    """The type that `type_name` calls so; None for a word that raw tables do not have."""
+    decimal = _DECIMAL.fullmatch(name)
+    return pa.decimal128(int(decimal[1]), int(decimal[2])) if decimal else _TYPES.get(name)
+
+
 def ensure_declared(catalog: Catalog, models: Path = MODELS) -> None:
     """Make the list of copies and every declared raw table that is absent. One that is there is left as it is: its
     columns are the business of the load."""
@@ -72,8 +78,7 @@ def _tables(path: Path, _changed_at: int) -> dict[str, pa.Schema]:
 def _fields(path: Path, table: Mapping[str, list[dict[str, str]]]) -> Iterator[pa.Field]:
     for column in table["columns"]:
         name = column["data_type"]
-        decimal = _DECIMAL.fullmatch(name)
-        kind = pa.decimal128(int(decimal[1]), int(decimal[2])) if decimal else _TYPES.get(name)
+        kind = type_of(name)
         if kind is None:
             raise UsageError(
                 f"{path}: {table['name']}.{column['name']}: {name} is no type of raw tables; "

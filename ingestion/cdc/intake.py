@@ -1,0 +1,175 @@
+"""Messages of one partition into rows of its raw table, and what cannot be one into the quarantine."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgspec
+import pyarrow as pa
+
+from ingestion.cdc.envelope import Envelope, Row, decoded
+from ingestion.cdc.followed import Followed
+from ingestion.cdc.offsets import Offset
+from ingestion.cdc.positions import NO_CHANGE, Last, Ranking
+from ingestion.cdc.rows import Change
+
+
+class Letter(NamedTuple):
+    """A message as the sink needs it; `at` in microseconds since 1970."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    at: int
+
+
+@dataclass
+class Partition:
+    """A partition that this process has: where its table ends, and how far it was read since.
+
+    `stored` is the mark in the lake that the next commit must find. It is read from `first`, None for the beginning.
+    `is_adrift`: the consumer is not there yet, so what it gives is not what comes next. `turns` counts the rewinds.
+    """
+
+    topic: str
+    number: int
+    topic_id: str = ""
+    stored: Offset | None = None
+    next: int = 0
+    last: Last = NO_CHANGE
+    position: str = ""
+    source_at: int = 0
+    first: int | None = None
+    is_stopped: bool = False
+    is_adrift: bool = False
+    turns: int = 0
+
+    def rewind(self, stored: Offset | None, first: int | None = None) -> None:
+        """Begin again behind what the lake has, or at `first`, where that is no place in this topic any more."""
+        self.stored, self.turns = stored, self.turns + 1
+        found = stored or Offset(0)
+        self.next, self.last, self.position, self.source_at = found.next, found.last, found.position, found.source_at
+        self.first = found.next if stored else None
+        if first is not None:
+            self.first = self.next = first
+
+    @property
+    def place(self) -> tuple[str, int]:
+        return self.topic, self.number
+
+    @property
+    def offset(self) -> Offset:
+        """The mark behind all that was read."""
+        return Offset(self.next, self.topic_id, self.last, self.position, self.source_at)
+
+
+class Rejected(NamedTuple):
+    """A message for the quarantine."""
+
+    letter: Letter
+    reason: str
+    detail: str
+    event_id: str | None = None
+
+
+@dataclass
+class Taken:
+    """What became of some messages: `messages == tombstones + seen + events + len(rejected)`.
+
+    A keyless table's update is one event and two rows.
+    """
+
+    messages: int = 0
+    tombstones: int = 0
+    seen: int = 0
+    events: int = 0
+    rows: pa.Table | None = None
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+class Intake:
+    """Turns messages of one table into rows."""
+
+    def __init__(self, followed: Followed, schema: str, name: str) -> None:
+        self.followed = followed
+        self._schema, self._name = schema, name
+        self._key = followed.form.key
+        self._head = followed.name.removeprefix("raw.")
+
+    def changes(self, partition: Partition, letters: Sequence[Letter], ranking: Ranking) -> tuple[list[Change], Taken]:
+        """The changes in the messages' order; moves the partition behind them."""
+        taken = Taken(messages=len(letters))
+        full = [letter for letter in letters if letter.value is not None]
+        taken.tombstones = len(letters) - len(full)
+        found: list[Change] = []
+        last, tail = partition.last, f"-{partition.number}"
+        head, key = self._head, self._key
+        place = ranking.place
+        envelopes = decoded([letter.value for letter in full if letter.value is not None])
+        for number, (letter, envelope) in enumerate(zip(full, envelopes, strict=True)):
+            try:
+                if type(envelope) is not Envelope:
+                    raise ValueError(str(envelope))
+                source = envelope.source
+                if source.table != self._name or (source.schema or source.db) != self._schema:
+                    raise ValueError(f"the event is of {source.schema or source.db}.{source.table}")
+                placed, after = place(source, last)
+                op = envelope.op
+                if op == "u" or op == "c" or op == "r":
+                    row: Row | None = envelope.after
+                elif op == "d":
+                    row = _deleted(envelope.before, letter.key, key)
+                else:
+                    row = {}
+                if row is None:
+                    raise ValueError(f"an event {op} without its row")
+            except (ValueError, TypeError, AttributeError, msgspec.MsgspecError) as error:
+                taken.rejected.append(Rejected(letter, "unreadable", " ".join(str(error).split())[:500]))
+                continue
+            last = after
+            if placed.is_seen:
+                taken.seen += 1
+                continue
+            taken.events += 1
+            at = source.ts_us if source.ts_us is not None else source.ts_ms * 1000
+            if op == "u" and not key and envelope.before is not None:
+                identity = f"{head}:{placed.identity}{tail}d"
+                found.append(Change("d", envelope.before, placed.position, identity, at, number))
+            found.append(Change(op, row, placed.position, f"{head}:{placed.identity}{tail}{op}", at, number))
+        partition.last = last
+        partition.next = letters[-1].offset + 1
+        if found:
+            partition.position, partition.source_at = found[-1].position, found[-1].source_at
+        return found, taken
+
+    def rows(self, changes: Sequence[Change], letters: Sequence[Letter], taken: Taken) -> None:
+        """Build the rows of changes into `taken`; `letters` are the ones they were made from."""
+        full = [letter for letter in letters if letter.value is not None]
+        kept = changes
+        if self.followed.refuses_strange:
+            builder = self.followed.builder
+            kept = [change for change in changes if change.op in "dt" or not builder.strangers([change.row])]
+            strange = {change.message for change in changes} - {change.message for change in kept}
+            for number in sorted(strange):
+                detail = "a column that the table's contract discards rows for"
+                taken.rejected.append(Rejected(full[number], "contract", detail))
+                taken.events -= 1
+        table, refused = self.followed.builder.built(kept)
+        bad = {one.change.message for one in refused}
+        if sum(change.message in bad for change in kept) > len(refused):  # of an update in two rows one is good
+            table, _ = self.followed.builder.built([change for change in kept if change.message not in bad])
+        for number in sorted(bad):
+            first = next(one for one in refused if one.change.message == number)
+            taken.rejected.append(Rejected(full[number], first.reason, first.detail, first.change.event_id))
+            taken.events -= 1
+        taken.rows = table
+
+
+def _deleted(before: Row | None, key: bytes | None, names: tuple[str, ...]) -> Row | None:
+    """The key alone, where there is one: Debezium fills in values for other columns that must not be null."""
+    if not names:
+        return before
+    if before is None or not all(name in before for name in names):
+        found: Any = msgspec.json.decode(key) if key else None
+        before = found if isinstance(found, dict) else None
+    return None if before is None else {name: before[name] for name in names}

@@ -1,0 +1,219 @@
+"""The sink's consumer: partitions by the group, places from the lake, committed transactions alone."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
+
+from ingestion.errors import PermanentError, RetryableError
+
+log = logging.getLogger(__name__)
+Place = tuple[str, int]
+_SAY_AGAIN_AFTER = 30.0  # seconds between two lines about the same trouble
+_LOST = (KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET)
+_PASSING = (
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._TRANSPORT,
+    KafkaError._RESOLVE,
+    KafkaError._MAX_POLL_EXCEEDED,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_PARTITION,
+    KafkaError._UNKNOWN_TOPIC,
+)
+
+
+class Stream:
+    """The topics like `pattern` that the group gives this process.
+
+    `start(place)` says where a partition is to be read from, None for its beginning; `given` and `taken` are called
+    when partitions come and go, with those that were lost without a word as lost.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, str],
+        group: str,
+        pattern: str,
+        start: Callable[[Place], int | None],
+        given: Callable[[Sequence[Place]], None],
+        taken: Callable[[Sequence[Place], bool], None],
+    ) -> None:
+        self.servers = config["bootstrap.servers"]
+        self._config, self._start, self._given, self._taken = dict(config), start, given, taken
+        self._said: dict[str, float] = {}
+        self.ended: set[Place] = set()  # partitions of which all that can be read was read
+        self._lock = threading.Lock()
+        self.is_assigned = False
+        self._trouble: PermanentError | None = None
+        self._consumer = Consumer(
+            {
+                **config,
+                "group.id": group,
+                "client.id": f"frazil-sink-{group}",
+                "isolation.level": "read_committed",
+                "enable.auto.commit": "false",
+                "auto.offset.reset": "error",
+                "enable.partition.eof": "true",
+                "topic.metadata.refresh.interval.ms": "5000",
+                "max.poll.interval.ms": "600000",
+                "session.timeout.ms": "10000",
+                "fetch.wait.max.ms": "100",
+                "fetch.message.max.bytes": "4194304",
+                "queued.max.messages.kbytes": "65536",
+                "socket.keepalive.enable": "true",
+                "error_cb": self._error,
+            }
+        )
+        self._consumer.subscribe([pattern], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._gone)
+
+    def read(self, most: int, seconds: float) -> list[Message]:
+        """What is there, at most so many, or nothing after so many seconds. Raises PermanentError for what is lost."""
+        try:
+            messages = self._consumer.consume(most, timeout=seconds)
+        except KafkaException as error:
+            raise RetryableError(f"Kafka at {self.servers}: {error.args[0].str()}") from error
+        if self._trouble is not None:
+            raise self._trouble
+        good = []
+        for message in messages:
+            trouble = message.error()
+            if trouble is None:
+                good.append(message)
+                if self.ended:
+                    self.ended.discard(_place(message))
+            elif trouble.code() == KafkaError._PARTITION_EOF:
+                self.ended.add(_place(message))
+            else:
+                self._bad(message, trouble)
+        return good
+
+    def _bad(self, message: Message, error: KafkaError) -> None:
+        if error.code() in _LOST:
+            place = f"{message.topic()}/{message.partition()}"
+            raise PermanentError(
+                f"Kafka at {self.servers} no longer has offset {message.offset()} of {place}, where raw ends: "
+                "what was in between is lost here; load the table again with `frazil bulk load --no-resume`, "
+                "then run the sink once with --accept-gaps"
+            )
+        if error.code() not in _PASSING:
+            raise RetryableError(f"Kafka at {self.servers}: {error.str()}")
+        self._say(error)
+
+    def seek(self, place: Place, offset: int | None) -> bool:
+        """Go on from there; False if that cannot be said yet, and then nothing may be taken from the partition."""
+        self.ended.discard(place)
+        try:
+            self._consumer.seek(TopicPartition(*place, OFFSET_BEGINNING if offset is None else offset))
+        except KafkaException as error:
+            log.info("seek_delayed", extra={"topic": place[0], "partition": place[1], "reason": str(error)})
+            return False
+        return True
+
+    def pause(self, places: Iterable[Place]) -> None:
+        self._consumer.pause([TopicPartition(*place) for place in places])
+
+    def resume(self, places: Iterable[Place]) -> None:
+        self._consumer.resume([TopicPartition(*place) for place in places])
+
+    def ends(self, places: Iterable[Place]) -> dict[Place, tuple[int, int]]:
+        """The first offset and the one behind the last message of each partition, asked from the broker."""
+        found = {}
+        for place in places:
+            try:
+                found[place] = self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=10)
+            except KafkaException as error:
+                raise RetryableError(f"Kafka at {self.servers} does not answer: {error.args[0].str()}") from error
+        return found
+
+    def known_end(self, place: Place) -> int:
+        """The end as the last fetch saw it; -1 if none did."""
+        try:
+            return int(self._consumer.get_watermark_offsets(TopicPartition(*place), cached=True)[1])
+        except KafkaException:
+            return -1
+
+    def topics(self, seconds: float = 10) -> list[str]:
+        """All topics of the cluster. Raises RetryableError when it does not answer."""
+        try:
+            return sorted(self._consumer.list_topics(timeout=seconds).topics)
+        except KafkaException as error:
+            raise RetryableError(
+                f"Kafka at {self.servers} does not answer ({error.args[0].str()}); "
+                "see that it runs (`frazil stack status`) and that the address is right"
+            ) from error
+
+    def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
+        """The broker's own id of each topic: a topic that was deleted and made anew has another."""
+        if not topics:
+            return {}
+        admin = AdminClient({**self._config})
+        try:
+            asked = admin.describe_topics(TopicCollection(list(topics)), request_timeout=10)
+            return {topic: str(future.result().topic_id) for topic, future in asked.items()}
+        except KafkaException as error:
+            raise RetryableError(f"Kafka at {self.servers}: {error.args[0].str()}") from error
+
+    def tell(self, offsets: Mapping[Place, int]) -> None:
+        """Let the broker know where raw ends: for people who watch the group's lag, nothing else reads it."""
+        parts = [TopicPartition(*place, offset) for place, offset in offsets.items()]
+        if parts:
+            try:
+                self._consumer.commit(offsets=parts, asynchronous=True)
+            except KafkaException as error:
+                log.info("offsets_not_told", extra={"reason": str(error)})
+
+    def close(self) -> None:
+        """Leave the group; partitions go to others."""
+        self._consumer.close()
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        try:
+            places = [(found.topic, found.partition) for found in partitions]
+            self._given(places)
+            starts = {place: self._start(place) for place in places}
+        except PermanentError as error:  # an exception from here would be lost in the client
+            self._trouble = error
+            consumer.assign([])
+            return
+        self.ended.difference_update(places)
+        for found in partitions:
+            start = starts[found.topic, found.partition]
+            found.offset = OFFSET_BEGINNING if start is None else start
+        consumer.assign(partitions)
+        self.is_assigned = True
+
+    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._taken([(found.topic, found.partition) for found in partitions], False)
+
+    def _gone(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._taken([(found.topic, found.partition) for found in partitions], True)
+
+    def _error(self, error: KafkaError) -> None:
+        self._say(error)
+
+    def _say(self, error: KafkaError) -> None:
+        """One line about each kind of trouble, not one for each try."""
+        with self._lock:
+            now = time.monotonic()
+            if now - self._said.get(error.name(), float("-inf")) < _SAY_AGAIN_AFTER:
+                return
+            self._said[error.name()] = now
+        log.warning("kafka_trouble", extra={"servers": self.servers, "reason": error.str(), "next": "tried again"})
+
+
+def _place(message: Message) -> Place:
+    topic, partition = message.topic(), message.partition()
+    assert topic is not None
+    assert partition is not None
+    return topic, partition

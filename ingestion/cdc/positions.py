@@ -1,0 +1,132 @@
+"""Where a change stands in its source's order, as `_position`, and which changes a copy has seen already.
+
+`_position` is `<place>.<order>`: the place is comparable with that of copies (`row_position`), whose order is all
+zeros; that of a change begins with 1, so it ranks above a copy at the same place.
+
+PostgreSQL's events do not carry their commit's place, but that of the commit before theirs, which orders transactions
+as well; a transaction that a copy did not see is lifted to the copy's place. Within a transaction changes are ordered
+by their own place in the log. MySQL and MariaDB write a transaction's rows in one piece: their place is the row's own.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from ingestion.bulk.marks import View
+from ingestion.cdc.envelope import Source
+
+_XIDS = 1 << 32
+_SEQUENCE = re.compile(r'\["(\d+)"')
+
+
+class Last(msgspec.Struct, frozen=True, array_like=True):
+    """The last change of a partition: what the order of the next one rests on."""
+
+    commit: int = 0
+    place: int = 0
+    number: int = 0
+
+
+NO_CHANGE = Last()
+
+
+class Snapshot(NamedTuple):
+    """PostgreSQL's `xmin:xmax:xip,...`: the transactions that a copy has seen."""
+
+    xmin: int
+    xmax: int
+    running: frozenset[int]
+
+    @classmethod
+    def parse(cls, text: str) -> "Snapshot":
+        xmin, xmax, running = text.split(":")
+        return cls(int(xmin), int(xmax), frozenset(int(xid) for xid in running.split(",") if xid))
+
+    def sees(self, xid: int) -> bool:
+        """Of a transaction's number as the log has it, 32 bits wide: the nearest to the snapshot is meant."""
+        xid = self.xmax + (xid - self.xmax + _XIDS // 2) % _XIDS - _XIDS // 2
+        if xid < self.xmin:
+            return True
+        return xid < self.xmax and xid not in self.running
+
+
+class Placed(NamedTuple):
+    """The change's `_position`, the middle part of its `_event_id`, and whether a copy holds its effect already."""
+
+    position: str
+    identity: str
+    is_seen: bool
+
+
+class Ranking(Protocol):
+    """Gives the changes of one table their places; `last` is what the partition's last change left."""
+
+    def place(self, source: Source, last: Last) -> tuple[Placed, Last]:
+        """Raises ValueError for an event without a place."""
+        ...
+
+
+class PostgresRanking:
+    """`views` are of all copies, `base` those of the oldest complete one: what it has seen is not needed."""
+
+    def __init__(self, views: Sequence[View], base: Sequence[View]) -> None:
+        self._views = [(view.position, _number(view.position), Snapshot.parse(view.snapshot)) for view in views]
+        self._highest = max((number for _, number, _ in self._views), default=-1)
+        self._base = [Snapshot.parse(view.snapshot) for view in base]
+
+    def place(self, source: Source, last: Last) -> tuple[Placed, Last]:
+        """See Ranking."""
+        lsn = source.lsn
+        if lsn is None:
+            raise ValueError("the event has no lsn")
+        found = _SEQUENCE.match(source.sequence) if source.sequence else None
+        commit = int(found.group(1)) if found else max(last.commit, lsn)
+        number = last.number + 1 if (commit, lsn) == (last.commit, last.place) else 1
+        place, is_seen = f"{commit >> 32:08X}/{commit & 0xFFFFFFFF:08X}", False
+        if commit < self._highest:
+            place, is_seen = self._against_copies(source, commit, place)
+        position = f"{place}.1{commit:016X}{lsn:016X}{number:04X}"
+        return Placed(position, f"{lsn:016X}-{number}", is_seen), Last(commit, lsn, number)
+
+    def _against_copies(self, source: Source, commit: int, place: str) -> tuple[str, bool]:
+        if source.txId is None:
+            raise ValueError("the event has no txId")
+        xid = int(source.txId)
+        for position, number, snapshot in self._views:
+            if number > commit and not snapshot.sees(xid):
+                place = max(place, position)
+        return place, bool(self._base) and all(snapshot.sees(xid) for snapshot in self._base)
+
+
+class BinlogRanking:
+    """`base` are the views of the oldest complete copy: exact ones end at a transaction's border."""
+
+    def __init__(self, views: Sequence[View], base: Sequence[View]) -> None:
+        self._seen_below = min((view.position for view in base), default="")
+
+    def place(self, source: Source, last: Last) -> tuple[Placed, Last]:
+        """See Ranking."""
+        if source.file is None or source.pos is None:
+            raise ValueError("the event has no file and pos")
+        digits = re.search(r"(\d+)$", source.file)
+        file = int(digits.group(1)) if digits else 0
+        row = source.row or 0
+        number = last.number + 1 if (file, source.pos) == (last.commit, last.place) else 1
+        place = f"{file:010d}:{source.pos:020d}"
+        position = f"{place}.1{row:09d}{number:09d}"
+        return (
+            Placed(position, f"{file}-{source.pos}-{row}-{number}", place < self._seen_below),
+            Last(file, source.pos, number),
+        )
+
+
+def ranking(dialect: str, views: Sequence[View], base: Sequence[View]) -> Ranking:
+    """The way this kind of database orders its changes."""
+    return PostgresRanking(views, base) if dialect == "postgres" else BinlogRanking(views, base)
+
+
+def _number(position: str) -> int:
+    high, low = position.split("/")
+    return (int(high, 16) << 32) + int(low, 16)

@@ -1,0 +1,230 @@
+"""From Kafka to raw: every committed change once, whatever dies when.
+
+What was read is in the raw table together with how far it was read, in one commit per table and flush, and only if the
+table still is where this process began. Kafka's own offsets are told to the broker for people to see and never read.
+"""
+
+import gc
+import logging
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from pyiceberg.catalog import Catalog
+
+from ingestion.bulk.dialects.base import by_name
+from ingestion.bulk.sources import DatabaseSource
+from ingestion.cdc import metrics
+from ingestion.cdc.flush import CopyBegunError, Pile, moved
+from ingestion.cdc.followed import Tables
+from ingestion.cdc.kafka import Place, Stream
+from ingestion.cdc.rejects import Quarantine
+from ingestion.cdc.taking import Holdings
+from ingestion.errors import PermanentError, RetryableError
+from ingestion.lake.append import Commit, MarkMovedError
+
+log = logging.getLogger(__name__)
+_MARKS_ALONE_AFTER = 10_000  # messages without a row, after which their mark is worth a commit
+_READ_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True)
+class Limits:
+    """A flush comes after so many seconds, or when so many events are held; `columns_seconds`: looks at the source."""
+
+    seconds: float = 2.0
+    events: int = 50_000
+    columns_seconds: float = 60.0
+
+
+@dataclass
+class Totals:
+    """What a run did. `seen` events are in a copy already; `fenced` batches were another sink's."""
+
+    messages: int = 0
+    events: int = 0
+    rows: int = 0
+    seen: int = 0
+    tombstones: int = 0
+    rejected: int = 0
+    commits: int = 0
+    fenced: int = 0
+    tables: dict[str, int] = field(default_factory=dict)
+
+
+class Sink:
+    """One process of the group that brings a source's changes to raw; for one thread."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        source: DatabaseSource,
+        kafka: dict[str, str],
+        prefix: str,
+        limits: Limits | None = None,
+        *,
+        accepts_gaps: bool = False,
+    ) -> None:
+        self.run_id = str(uuid.uuid4())
+        self.totals = Totals()
+        self._source, self._limits = source, limits or Limits()
+        self._tables = Tables(catalog, source, by_name(source.dialect), prefix)
+        self._quarantine = Quarantine(catalog, source.name, self.run_id)
+        self._held = Holdings(catalog, source, self._tables, self._quarantine, accepts_gaps=accepts_gaps)
+        self._flush_at = 0.0
+        self._columns_at = time.monotonic()
+        pattern = "^" + prefix.replace(".", r"\.") + r"\.[^.]+\..+"
+        self.stream = Stream(kafka, f"frazil-{source.name}", pattern, self._start, self._held.given, self._taken)
+        self._held.stream = self.stream
+
+    @property
+    def stopped(self) -> dict[str, str]:
+        """Raw tables that do not go on, and why."""
+        return {name: str(error) for name, error in self._held.stopped.items()}
+
+    def run(self, should_stop: Callable[[], bool], *, once: bool = False, wait_seconds: float = 30.0) -> Totals:
+        """Until told to stop; with `once` until all that could be read at one moment is in raw.
+
+        Raises RetryableError when Kafka does not answer at the start, PermanentError for what only people can settle;
+        the error of a table that was stopped at the end.
+        """
+        gc.disable()  # events are many small objects without cycles; what else there is is freed at each flush
+        try:
+            self._tables.look_again()
+            known = self.stream.topics(wait_seconds)
+            if once:
+                self._once(should_stop, known, wait_seconds)
+            while not once and not should_stop():
+                self._turn()
+            self._flush(is_last=True)
+        finally:
+            gc.enable()
+        for error in self._held.stopped.values():
+            raise error
+        return self.totals
+
+    def close(self) -> None:
+        """Leave the group; what was not flushed is read again by whoever comes next."""
+        self._held.gone(list(self._held.partitions))
+        self.stream.close()
+
+    def lag(self) -> dict[Place, int]:
+        """Messages that are not in raw, by partition of this process."""
+        found = {}
+        for place, partition in self._held.partitions.items():
+            stored = partition.stored.next if partition.stored else 0
+            is_done = place in self.stream.ended and stored >= partition.next
+            found[place] = 0 if is_done else max(self.stream.known_end(place) - stored, 0)
+        return found
+
+    def _once(self, should_stop: Callable[[], bool], known: Sequence[str], wait_seconds: float) -> None:
+        if not any(self._tables.raw_name(topic) for topic in known):
+            raise RetryableError(
+                f"{self._source.name}: Kafka at {self.stream.servers} has no topic of it yet; "
+                f"run `frazil cdc register {self._source.name}`, and change a row"
+            )
+        deadline = time.monotonic() + wait_seconds
+        while not should_stop():
+            self._turn()
+            reading = {place for place, one in self._held.partitions.items() if not one.is_stopped}
+            if self.stream.is_assigned and reading <= self.stream.ended and (reading or self._held.stopped):
+                return
+            if not self.stream.is_assigned and time.monotonic() > deadline:
+                raise RetryableError(f"{self._source.name}: the group gave no partition: another sink has them all")
+
+    def _turn(self) -> None:
+        """Read what is there, and flush when it is time."""
+        self._flush_at = self._flush_at or time.monotonic() + self._limits.seconds
+        left = self._flush_at - time.monotonic()
+        self._held.settle()
+        messages = self.stream.read(min(_READ_AT_ONCE, self._limits.events), max(min(left, 0.2), 0.01))
+        if messages:
+            self._held.take(messages)
+        if self._held.held >= self._limits.events or time.monotonic() >= self._flush_at:
+            self._flush()
+            self._flush_at = 0.0
+            if time.monotonic() - self._columns_at > self._limits.columns_seconds:
+                self._columns_at = time.monotonic()
+                self._tables.look_again()
+
+    def _flush(self, *, is_last: bool = False) -> None:
+        for name in list(self._held.piles):
+            self._flush_one(name, is_last=is_last)
+        for place, lag in self.lag().items():
+            metrics.LAG.labels(place[0], str(place[1])).set(lag)
+        gc.collect(0)
+
+    def _flush_one(self, name: str, *, is_last: bool) -> None:
+        pile = self._held.piles.get(name)
+        if pile is None:  # it was given up with another
+            return
+        if not pile.rows and not pile.rejected and not is_last and pile.counts.messages < _MARKS_ALONE_AFTER:
+            return
+        places = list(pile.after)
+        try:
+            if pile.rejected:
+                self._quarantine.add(name.removeprefix("raw."), pile.rejected, pile.after)
+            done = pile.commit(self.run_id)
+        except MarkMovedError as error:
+            self.totals.fenced += 1
+            metrics.FENCED.labels(name).inc()
+            log.warning("fenced", extra={"table": name, "reason": str(error), "next": "read again from the mark"})
+            self._held.give_up(places)
+        except CopyBegunError as error:
+            log.info("ranked_again", extra={"table": name, "reason": str(error)})
+            time.sleep(0.05)
+            self._held.give_up(places)
+            if is_last:
+                raise
+        except RetryableError as error:
+            metrics.FAILURES.labels(name).inc()
+            log.warning("flush_failed", extra={"table": name, "reason": str(error), "next": "read again"})
+            self._held.give_up(places)
+            if is_last:
+                raise
+            time.sleep(1.0)
+        except PermanentError as error:
+            self._held.stop(name, error)
+        else:
+            del self._held.piles[name]
+            self._committed(name, pile, done)
+
+    def _committed(self, name: str, pile: Pile, done: Commit | None) -> None:
+        for place, offset in pile.after.items():
+            partition = self._held.partitions.get(place)
+            if partition is not None:
+                partition.stored, partition.first = offset, offset.next
+        self.stream.tell(moved(pile.after))
+        counts, totals, rejected = pile.counts, self.totals, sum(map(len, pile.rejected.values()))
+        outcomes = {"row": counts.events, "seen": counts.seen, "tombstone": counts.tombstones, "rejected": rejected}
+        for outcome, count in outcomes.items():
+            if count:
+                metrics.EVENTS.labels(name, outcome).inc(count)
+        metrics.COMMITS.labels(name).inc()
+        totals.messages += counts.messages
+        totals.events += counts.events
+        totals.seen += counts.seen
+        totals.tombstones += counts.tombstones
+        totals.rejected += rejected
+        totals.rows += pile.rows
+        totals.commits += 1
+        totals.tables[name] = totals.tables.get(name, 0) + pile.rows
+        if done is None:
+            return
+        metrics.COMMIT_SECONDS.observe(done.seconds)
+        newest = max((offset.source_at for offset in pile.after.values()), default=0)
+        if newest and pile.rows:
+            metrics.DELAY.labels(name).set(max(datetime.now(UTC).timestamp() - newest / 1_000_000, 0))
+        facts = {"rows": pile.rows, "seen": counts.seen, "rejected": rejected, "seconds": round(done.seconds, 3)}
+        log.info("flushed", extra={"source": self._source.name, "table": name, "run_id": self.run_id, **facts})
+
+    def _start(self, place: Place) -> int | None:
+        return self._held.partitions[place].first
+
+    def _taken(self, places: Sequence[Place], are_lost: bool) -> None:
+        """Others get these partitions: what is held is committed first, while they are still ours."""
+        if not are_lost:
+            self._flush()
+        self._held.gone(places)

@@ -1,0 +1,204 @@
+"""The partitions that a sink has, and what it has read of them since the lake's marks."""
+
+import logging
+import time
+from collections.abc import Sequence
+
+from confluent_kafka import Message
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NoSuchTableError
+
+from ingestion.bulk.sources import DatabaseSource
+from ingestion.cdc import metrics
+from ingestion.cdc.flush import Pile
+from ingestion.cdc.followed import Followed, Tables
+from ingestion.cdc.intake import Intake, Letter, Partition, Rejected, Taken
+from ingestion.cdc.kafka import Place, Stream
+from ingestion.cdc.offsets import Offset, stored_offset
+from ingestion.cdc.rejects import Quarantine
+from ingestion.cdc.rows import Change
+from ingestion.errors import ContractError, FrazilError, PermanentError, RetryableError
+from ingestion.lake.append import AppendTable
+
+log = logging.getLogger(__name__)
+
+
+class Holdings:
+    """Piles of rows by raw table, and the partitions they are from. A table that is stopped takes nothing more."""
+
+    def __init__(
+        self, catalog: Catalog, source: DatabaseSource, tables: Tables, quarantine: Quarantine, *, accepts_gaps: bool
+    ) -> None:
+        self.partitions: dict[Place, Partition] = {}
+        self.piles: dict[str, Pile] = {}
+        self.stopped: dict[str, FrazilError] = {}
+        self.stream: Stream
+        self._catalog, self._source, self._tables, self._quarantine = catalog, source, tables, quarantine
+        self._accepts_gaps = accepts_gaps
+
+    @property
+    def held(self) -> int:
+        """Messages that wait for their commit."""
+        return sum(pile.counts.messages for pile in self.piles.values())
+
+    def take(self, messages: Sequence[Message]) -> None:
+        """Messages as the consumer gave them. What must be read again is; a table that cannot go on is stopped."""
+        letters: dict[Place, list[Letter]] = {}
+        for message in messages:
+            place = (message.topic(), message.partition())
+            letter = Letter(message.offset(), message.key(), message.value(), message.timestamp()[1] * 1000)  # type: ignore[arg-type]
+            letters.setdefault(place, []).append(letter)  # type: ignore[arg-type]
+        turns = {place: partition.turns for place, partition in self.partitions.items()}
+        for place, found in letters.items():
+            partition = self.partitions.get(place)
+            if partition is None or partition.is_stopped or partition.is_adrift or partition.turns != turns.get(place):
+                continue
+            fresh = [letter for letter in found if letter.offset >= partition.next]
+            if fresh:
+                self._take_part(partition, fresh)
+
+    def settle(self) -> None:
+        """Bring partitions that are adrift to their place, if the consumer lets us now."""
+        for partition in self.partitions.values():
+            if partition.is_adrift:
+                partition.is_adrift = not self.stream.seek(partition.place, partition.first)
+
+    def give_up(self, places: Sequence[Place]) -> None:
+        """Forget what was read of these partitions since the lake's marks, and read it again from there.
+
+        A pile is given up whole: its other partitions are read again, too.
+        """
+        again = set(places)
+        for place in places:
+            pile = self.piles.pop(self._tables.raw_name(place[0]) or "", None)
+            again |= set(pile.after) if pile else set()
+        for place in again:
+            partition = self.partitions.get(place)
+            if partition is not None:
+                partition.rewind(self.mark(place))
+                partition.is_adrift = not self.stream.seek(place, partition.first)
+
+    def stop(self, name: str, error: FrazilError) -> None:
+        """This raw table does not go on; the others do."""
+        if name in self.stopped:
+            return
+        self.stopped[name] = error
+        metrics.STOPPED.set(len(self.stopped))
+        log.error("table_stopped", extra={"source": self._source.name, "table": name, "reason": str(error)})
+        self.piles.pop(name, None)
+        mine = [place for place in self.partitions if self._tables.raw_name(place[0]) == name]
+        for place in mine:
+            self.partitions[place].is_stopped = True
+        self.stream.pause(mine)
+
+    def mark(self, place: Place) -> Offset | None:
+        """How far the lake has a partition, asked anew."""
+        name = self._tables.raw_name(place[0])
+        if name is None:
+            return None
+        try:
+            return stored_offset(AppendTable(self._catalog, name).table.properties, *place)
+        except NoSuchTableError:
+            return self._quarantine.start(place)
+
+    def given(self, places: Sequence[Place]) -> None:
+        """These partitions are ours now. Raises PermanentError for a topic that is not the one that raw has read."""
+        ids = self.stream.topic_ids(sorted({topic for topic, _ in places}))
+        for place in places:
+            partition = Partition(*place, topic_id=ids.get(place[0], ""))
+            stored = self.mark(place)
+            is_other = stored is not None and stored.topic_id not in ("", partition.topic_id)
+            if is_other and not self._accepts_gaps:
+                raise PermanentError(_made_anew(place[0], self._source.name))
+            first = None
+            if stored is not None and self._accepts_gaps:
+                start, end = self.stream.ends([place])[place]
+                first = start if is_other or not start <= stored.next <= end else None
+            partition.rewind(stored, first)
+            self.partitions[place] = partition
+
+    def gone(self, places: Sequence[Place]) -> None:
+        """These partitions are others' now; what is held of them is theirs to read."""
+        for place in places:
+            if self.partitions.pop(place, None) is not None:
+                self.piles.pop(self._tables.raw_name(place[0]) or "", None)
+
+    def _take_part(self, partition: Partition, letters: list[Letter]) -> None:
+        turns = partition.turns
+        try:
+            self._piled(partition, letters)
+        except RetryableError as error:
+            more = {"source": self._source.name, "topic": partition.topic, "reason": str(error)}
+            log.warning("not_taken", extra={**more, "next": "read again"})
+            metrics.FAILURES.labels(self._tables.raw_name(partition.topic) or partition.topic).inc()
+            if partition.turns == turns:
+                self.give_up([partition.place])
+            time.sleep(0.5)
+        except ContractError as error:
+            self.stop(self._tables.raw_name(partition.topic) or partition.topic, error)
+
+    def _piled(self, partition: Partition, letters: list[Letter]) -> None:
+        names = self._tables.named(partition.topic)
+        assert names is not None
+        followed = self._tables.get(*names)
+        if followed is None:
+            self._reject_all(partition, letters)
+            return
+        ranking = followed.look(self._source.dialect)
+        after = Partition(partition.topic, partition.number, partition.topic_id)
+        after.last, after.position, after.source_at = partition.last, partition.position, partition.source_at
+        changes, taken = Intake(followed, *names).changes(after, letters, ranking)
+        followed = self._in_step(names, followed, changes)
+        intake = Intake(followed, *names)
+        events, rejected = taken.events, list(taken.rejected)
+        intake.rows(changes, letters, taken)
+        if any(one.reason == "unreadable" and one.event_id for one in taken.rejected):
+            self._tables.look_again()  # a type that is wider now may hold them
+            again = self._tables.get(*names)
+            if again is not None and again is not followed:
+                followed, intake = again, Intake(again, *names)
+                taken.events, taken.rejected = events, rejected
+                intake.rows(changes, letters, taken)
+        self._add(partition, after, followed, taken)
+
+    def _in_step(self, names: tuple[str, str], followed: Followed, changes: Sequence[Change]) -> Followed:
+        """The table in the form that its source has now, if these changes show that it has another."""
+        rows = [change.row for change in changes if change.op not in "dt"]
+        found: Followed | None = followed
+        strangers = followed.builder.strangers(rows)
+        if strangers:
+            found = self._tables.ask_for(*names, strangers)
+        elif followed.builder.lacks(rows):
+            self._tables.look_again()
+            found = self._tables.get(*names)
+        return found or followed
+
+    def _add(self, partition: Partition, after: Partition, followed: Followed, taken: Taken) -> None:
+        pile = self.piles.get(followed.name)
+        if pile is not None:
+            pile.followed = followed  # its form holds all that the one before held
+        else:
+            followed.look(self._source.dialect)
+            pile = self.piles[followed.name] = Pile(followed, followed.copies)
+        partition.next, partition.last = after.next, after.last
+        partition.position, partition.source_at = after.position, after.source_at
+        pile.add(partition, partition.stored, taken)
+
+    def _reject_all(self, partition: Partition, letters: list[Letter]) -> None:
+        """A topic of a table that the source does not have or does not give."""
+        names = self._tables.named(partition.topic)
+        detail = f"{self._source.name} has no table {'.'.join(names or ())} that config/sources.yaml lets be read"
+        rejected = [Rejected(letter, "unknown_table", detail) for letter in letters if letter.value is not None]
+        partition.next = letters[-1].offset + 1
+        if rejected:
+            raw = self._tables.raw_name(partition.topic) or partition.topic
+            place = partition.place
+            self._quarantine.add(raw.removeprefix("raw."), {place: rejected}, {place: partition.offset})
+            metrics.EVENTS.labels(raw, "rejected").inc(len(rejected))
+
+
+def _made_anew(topic: str, source: str) -> str:
+    return (
+        f"topic {topic} was deleted and made anew: what the old one held and raw does not is lost here; load its table "
+        f"again with `frazil bulk load {source} --no-resume --tables ...`, then run the sink once with --accept-gaps"
+    )

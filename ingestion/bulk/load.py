@@ -16,6 +16,7 @@ from ingestion.bulk.selection import selected
 from ingestion.bulk.sources import DatabaseSource
 from ingestion.bulk.state import State
 from ingestion.bulk.table_load import Job, Outcome, SharedView, TableLoad
+from ingestion.cdc.announce import announced
 from ingestion.lake.catalog import open_catalog
 from ingestion.settings import Settings
 
@@ -102,7 +103,7 @@ class Load:
             is_proven=self._options.is_proven,
             engine=self.engine,
         )
-        with self._dialect.snapshot(self._source, readers * workers) as snapshot:
+        with announced(catalog, self._source, self._dialect, tables, readers * workers) as snapshot:
             shared = SharedView(snapshot)
             with ThreadPoolExecutor(workers, thread_name_prefix="table") as pool:
                 largest_first = sorted(tables, key=lambda table: -table.bytes)

@@ -24,6 +24,7 @@ from ingestion.bulk.plan import chunk_target
 from ingestion.bulk.progress import Board
 from ingestion.bulk.sources import DatabaseSource
 from ingestion.bulk.state import State, TableStatus, status_of
+from ingestion.cdc.announce import announced
 from ingestion.errors import ContractError, FrazilError, PermanentError, RetryableError
 from ingestion.lake.append import AppendTable
 from ingestion.lease import lease
@@ -225,7 +226,8 @@ class TableLoad:
         if self._attempts == 1 or (not self._is_view_spent and shared.is_alive()):
             yield shared.snapshot
             return
-        with self._job.dialect.snapshot(self._job.source, self._job.readers) as snapshot:
+        job = self._job
+        with announced(job.catalog, job.source, job.dialect, [self._found], job.readers) as snapshot:
             yield snapshot
 
     def _prepare(self, snapshot: Snapshot) -> None:

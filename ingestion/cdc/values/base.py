@@ -121,10 +121,13 @@ def decimals(special: Callable[[str], str]) -> Reader:
 
 
 def plain_number(text: str, special: Callable[[str], str]) -> str:
-    """A number without an exponent, all digits kept."""
+    """A number without an exponent, all digits kept. Raises ValueError for what is none."""
     if text.isalpha() or "_" in text:
         return special(text)
-    return format(Decimal(text), "f")
+    try:
+        return format(Decimal(text), "f")
+    except ArithmeticError as error:
+        raise ValueError(f"{text!r} is no number") from error
 
 
 def days(text: Callable[[int], str]) -> Reader:

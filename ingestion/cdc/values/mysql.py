@@ -17,6 +17,7 @@ _SHAPES = (
     *("geometry", "point", "linestring", "polygon"),
     *("multipoint", "multilinestring", "multipolygon", "geometrycollection", "geomcollection"),
 )
+_ZERO = "1970-01-01T00:00:00Z"
 _SIZE = re.compile(r"\((\d+)")
 
 
@@ -24,7 +25,7 @@ def reader(source_type: str, kind: pa.DataType) -> base.Reader:
     """Reads the values of a column declared as `source_type` whose raw type is `kind`."""
     name = re.split(r"[\s(]", source_type, maxsplit=1)[0]
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
-        return _whole(kind) if name == "tinyint" else base.plain(kind)
+        return {"tinyint": _whole, "year": _years}.get(name, base.plain)(kind)
     if pa.types.is_floating(kind):
         return base.floats(kind)
     if pa.types.is_decimal(kind):
@@ -32,7 +33,7 @@ def reader(source_type: str, kind: pa.DataType) -> base.Reader:
     if pa.types.is_date(kind):
         return base.days(lambda days: "".join(day_text(days)))
     if pa.types.is_timestamp(kind):
-        return base.moments(str) if kind.tz else base.microseconds(moment_text)
+        return partial(_moments, digits=_size(source_type, 0)) if kind.tz else base.microseconds(moment_text)
     if name == "bit":
         return base.each(partial(_bits, size=_size(source_type, 1)), pa.binary())
     if pa.types.is_binary(kind):
@@ -59,6 +60,26 @@ def _text(value: Any) -> str | None:
 def _whole(kind: pa.DataType) -> base.Reader:
     """tinyint(1) may come as a boolean."""
     return lambda values: base.Read(pa.array([int(one) if type(one) is bool else one for one in values], kind))
+
+
+def _years(kind: pa.DataType) -> base.Reader:
+    """Years begin with 1901; 1900 is what Debezium makes of the year 0000."""
+    return lambda values: base.Read(pa.array([0 if one == 1900 else one for one in values], kind))
+
+
+def _moments(values: Sequence[Any], digits: int) -> base.Read:
+    """Such times begin a second after 1970 does; its very beginning is what Debezium makes of a time of zeros."""
+    if _ZERO not in values:
+        return _read_moments(values)
+    zeros = "0000-00-00 00:00:00" + (f".{'0' * digits}" if digits else "")
+    return base.Read(pa.array([zeros if one == _ZERO else _moment(one) for one in values], pa.string()))
+
+
+def _moment(text: str | None) -> str | None:
+    return None if text is None else text.replace("T", " ").replace("Z", "+00")
+
+
+_read_moments = base.moments(str)
 
 
 def _unsigned(values: Sequence[Any]) -> base.Read:

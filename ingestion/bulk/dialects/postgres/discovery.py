@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 
 from ingestion.bulk.dialects.postgres.connection import Connection
-from ingestion.bulk.dialects.postgres.types import PgType, choose
+from ingestion.bulk.dialects.postgres.types import TIME_IN_UTC, PgType, choose
 from ingestion.bulk.model import Column, ForeignKey, SourceTable
 from ingestion.bulk.naming import raw_columns, raw_table, refuse_collisions
 from ingestion.bulk.sources import DatabaseSource
@@ -142,6 +143,8 @@ def _column(
 ) -> Column:
     name, oid, modifier, not_null, formatted = attribute
     chosen = choose(types, oid, modifier)
+    if formatted.endswith("with time zone") and formatted.startswith(("time ", "time(")) and "cdc" in source.modes:
+        chosen = replace(chosen, expression=TIME_IN_UTC, note="time in UTC as text: the log does not have its offset")
     note = chosen.note if raw == name else "; ".join(filter(None, [chosen.note, f"called {raw} in raw"]))
     return Column(
         name=name,

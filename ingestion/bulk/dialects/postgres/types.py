@@ -8,6 +8,7 @@ import pyarrow as pa
 from ingestion.bulk.dialects.postgres.connection import quoted
 
 TEXT = "({})::text"
+TIME_IN_UTC = "(({}) at time zone 'UTC')::text"
 _PLAIN: dict[str, tuple[pa.DataType, str]] = {
     "bool": (pa.bool_(), "{}"),
     "int2": (pa.int32(), "{}"),

@@ -70,6 +70,7 @@ def show(identity: str, as_json: bool) -> None:
 @click.option("--reason", help="All open events with this reason.")
 @json_option
 def replay(ids: tuple[str, ...], source: str | None, reason: str | None, as_json: bool) -> None:
+    from ingestion.bulk.sources import load_databases
     from ingestion.lake.replay import Selection
     from ingestion.lake.replay import replay as run_again
     from ingestion.webhooks.sources import load_sources
@@ -78,7 +79,9 @@ def replay(ids: tuple[str, ...], source: str | None, reason: str | None, as_json
         raise UsageError("say what to replay: ids, --source or --reason; `frazil quarantine list` shows them")
     settings = Settings()
     with _lake() as catalog:
-        done = run_again(catalog, settings.home_dir, load_sources(settings.config_dir), Selection(ids, source, reason))
+        folder = settings.config_dir
+        chosen = Selection(ids, source, reason)
+        done = run_again(catalog, settings.home_dir, load_sources(folder), chosen, load_databases(folder))
     if as_json:
         print_json(asdict(done))
     else:

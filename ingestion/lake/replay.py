@@ -14,10 +14,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow as pa
 from pyiceberg import expressions
 from pyiceberg.catalog import Catalog
 from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression
 
+from ingestion.bulk.sources import DatabaseSource
+from ingestion.cdc.replay import StreamReplay
 from ingestion.errors import RetryableError, UsageError
 from ingestion.lake.append import AppendTable
 from ingestion.lake.batch import Row, arrow_rows
@@ -82,21 +85,31 @@ def waiting(catalog: Catalog) -> list[dict[str, Any]]:
     return [{"source": source, "reason": reason, "open": count} for (source, reason), count in sorted(counts.items())]
 
 
-def replay(catalog: Catalog, home: Path, sources: Mapping[str, SourceConfig], chosen: Selection) -> Replayed:
-    """Run the chosen open events through `sources` again; readable ones go to raw under their first identity.
+def replay(
+    catalog: Catalog,
+    home: Path,
+    sources: Mapping[str, SourceConfig],
+    chosen: Selection,
+    databases: Mapping[str, DatabaseSource] | None = None,
+) -> Replayed:
+    """Run the chosen open events through `sources` again, or through the `databases` whose change stream they are of;
+    readable ones go to raw under their first identity.
 
     Samples of wrong signatures stay: naming one is a UsageError. Raises RetryableError while another replay runs.
     """
     with _replay_lock(home):
-        return _Replay(catalog, sources).run(chosen)
+        return _Replay(catalog, sources, databases or {}).run(chosen)
 
 
 class _Replay:
-    def __init__(self, catalog: Catalog, sources: Mapping[str, SourceConfig]) -> None:
+    def __init__(
+        self, catalog: Catalog, sources: Mapping[str, SourceConfig], databases: Mapping[str, DatabaseSource]
+    ) -> None:
         self._catalog = catalog
         self._schemas = ensure_tables(catalog, sources)
         self._readers = {name: Reader(source) for name, source in sources.items()}
         self._run_id = str(uuid.uuid4())
+        self._streams = StreamReplay(catalog, databases, self._run_id)
         self._done = Replayed()
 
     def run(self, chosen: Selection) -> Replayed:
@@ -113,7 +126,11 @@ class _Replay:
     def _replay(self, quarantine: Sequence[Mapping[str, Any]]) -> None:
         rows: dict[str, list[Row]] = {}
         marked: list[Row] = []
+        changes: dict[str, list[pa.Table]] = {}
         for row in quarantine:
+            if self._streams.is_of_stream(row):
+                self._read_change(row, changes, marked)
+                continue
             results = self._results(row)
             if results is None:
                 self._done.still_unreadable += 1
@@ -128,8 +145,21 @@ class _Replay:
         since = min((row["_loaded_at"] for row in quarantine), default=None)
         for table, values in sorted(rows.items()):
             self._append(table, values, since)
+        for table, parts in sorted(changes.items()):
+            added = self._streams.append(table, parts, since)
+            self._done.tables[table] = self._done.tables.get(table, 0) + added
         if marked:
             AppendTable(self._catalog, QUARANTINE).append(arrow_rows(marked, COLUMNS), self._run_id, {})
+
+    def _read_change(self, row: Mapping[str, Any], changes: dict[str, list[pa.Table]], marked: list[Row]) -> None:
+        readable = self._streams.read(row)
+        if readable is None:
+            self._done.still_unreadable += 1
+            return
+        if readable.rows is not None:
+            changes.setdefault(readable.table, []).append(readable.rows)
+        marked.append(_marked(row))
+        self._done.replayed += 1
 
     def _results(self, row: Mapping[str, Any]) -> list[Any] | None:
         """What today's configuration makes of the event; None if it still cannot read anything of it.

@@ -33,6 +33,9 @@ row may also turn out to be missing in a copy, and the other way round.
     ({{ new }}._position > {{ old }}._position
     {%- if '_received_at' in columns %}
         or {{ new }}._position = {{ old }}._position and {{ new }}._received_at < {{ old }}._received_at
+    {%- endif -%}
+    {%- if in_copies_too() and '_raw_overflow' in columns %}
+        or {{ new }}._position = {{ old }}._position and {{ left_out(new ~ '._raw_overflow') }}
     {%- endif -%})
 {%- endmacro %}
 
@@ -55,10 +58,16 @@ row may also turn out to be missing in a copy, and the other way round.
 
 {#-
 A row of a newer copy (its place has an @) that says what is stored already. Leaving it out lets a copy cost what it
-changes; its place is then not stored, which `has_late_rows` makes up for.
+changes; its place is then not stored, which `has_late_rows` makes up for. The same of a row that the log left values out
+of, read again in case an older row with one of them has come since.
 -#}
 {% macro repeats_in_copy(new, old, columns) -%}
-    {{ new }}._position like '%@%'
+    (
+        {{ new }}._position like '%@%'
+        {%- if '_raw_overflow' in columns %}
+        or {{ new }}._position = {{ old }}._position and {{ left_out(new ~ '._raw_overflow') }}
+        {%- endif %}
+    )
     and coalesce({{ new }}._deleted_position, '') <= coalesce({{ old }}._deleted_position, '')
     {%- for name in columns if not name.startswith('_') and name not in key_columns() %}
     and {{ new }}.{{ name }} is not distinct from {{ old }}.{{ name }}

@@ -31,14 +31,19 @@ is_read: whether this model knew of it at its last successful run. Rows of other
     {% do return(placed_copies(found | sort(attribute='completed_at,run_id'))) %}
 {% endmacro %}
 
-{#- A copy that begins below the one completed before it: the log itself has begun anew, in a new age. -#}
+{#-
+A copy that begins below the one completed before it: the log itself has begun anew, in a new age. A truncation says
+nothing of that: a copy that had begun before it may be complete after it.
+-#}
 {% macro placed_copies(copies) %}
     {% set before = namespace(position='', age='') %}
     {% for copy in copies %}
-        {% if copy.position < before.position %}
-            {% set before.age = before.age ~ '~' %}
+        {% if not copy.run_id.startswith('truncated-') %}
+            {% if copy.position < before.position %}
+                {% set before.age = before.age ~ '~' %}
+            {% endif %}
+            {% set before.position = copy.position %}
         {% endif %}
-        {% set before.position = copy.position %}
         {% set first = copy.position if '.' in copy.position else copy.position ~ '.0000000000' %}
         {% do copy.update({'age': before.age, 'place': before.age ~ first ~ '@' ~ copy.completed_at}) %}
     {% endfor %}

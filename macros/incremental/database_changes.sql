@@ -2,7 +2,9 @@
 database_changes(relation, keys): of a database's raw table, what this model has not read yet, one row per key: its
 latest change, or, where only deletes came, a row of nulls. Rows come in whole copies (`_load_type` batch), which
 count once metadata.bulk_runs lists them and are then read by `_run_id`, and from the source's log. A key is deleted
-by the log, or by a copy that begins after the last mention of the key and does not have it.
+by the log, or by a copy that begins after the last mention of the key and does not have it; a truncated table is listed
+as an empty copy. A value that the log left out (`left_out`) is that of the latest row that has it, whenever it came: all
+rows of such a key are read again. Without a key there is no telling which row the log means: copies alone are read.
 
     keys           the key column's name, or the names of several; none where the table has no key
     overflowing    those of them whose value may be in _raw_overflow instead
@@ -17,7 +19,7 @@ Adds to the raw columns:
 Models say so with meta {'merge_by': 'position', 'copies': true}: the merge then knows both ways to be deleted.
 -#}
 {% macro database_changes(relation, keys, overflowing=[], identified_by=none) -%}
-    {%- set reading = database_reading(relation) -%}
+    {%- set reading = database_reading(relation, keys, overflowing) -%}
     {%- set key = key_values(keys, overflowing) if keys else '_row_key' -%}
     {%- set deleted_position = "case when _op = 'd' then _place end" -%}
     {%- set deleted_time = "case when _op = 'd' then _source_at end" -%}
@@ -32,7 +34,7 @@ Models say so with meta {'merge_by': 'position', 'copies': true}: the merge then
         end as _deleted_at
     from (
         select
-            *,
+            {{ folded_columns(relation, key, reading.lacking) }},
             row_number() over (partition by {{ key }} order by _change_position desc, _event_id) as _rank,
             max({{ deleted_position }}) over (partition by {{ key }}) as _deleted_position,
             first_value({{ deleted_time }}) over (
@@ -63,6 +65,31 @@ Models say so with meta {'merge_by': 'position', 'copies': true}: the merge then
     where _rank = 1
 {%- endmacro %}
 
+{#- All columns; of those that the log left out in some row, the value of the latest row of the key that has one. -#}
+{% macro folded_columns(relation, key, lacking) -%}
+    {%- if not lacking -%}
+        *
+    {%- else -%}
+        {%- for column in adapter.get_columns_in_relation(relation) -%}
+            {%- set name = adapter.quote(column.name) -%}
+            {%- if column.name in lacking %}
+            first_value({{ name }}) over (
+                partition by {{ key }}
+                order by
+                    case
+                        when element_at(_raw_overflow, '{{ column.name }}') = '{{ placeholder() }}' then ''
+                        else _change_position
+                    end desc, _event_id
+            ) as {{ name }},
+            {%- else %}
+            {{ name }},
+            {%- endif -%}
+        {%- endfor %}
+            _place,
+            _change_position
+    {%- endif -%}
+{%- endmacro %}
+
 {% macro key_values(keys, overflowing) %}
     {% set found = [] %}
     {% for name in ([keys] if keys is string else keys) %}
@@ -82,25 +109,54 @@ The list of copies is pinned before the raw table: whatever it lists is then in 
 one read before is read again, with the log behind it: only there can keys be that lived until now. A copy that turns
 up late, behind newer ones, makes everything due.
 -#}
-{% macro database_reading(relation) %}
+{% macro database_reading(relation, keys, overflowing) %}
     {% set runs = source('metadata', 'bulk_runs') %}
     {% set run_state = parent_state(runs) %}
     {% set copies = known_copies(relation, runs, run_state) %}
     {% set state = parent_state(relation) %}
-    {% set reading = {'state': state, 'copies': copies, 'note': '', 'condition': 'true'} %}
+    {% set reading = {'state': state, 'copies': copies, 'note': '', 'condition': 'true', 'lacking': []} %}
     {% if run_state.pin is not none %}
         {% do reading.update({'note': '-- copies: ' ~ relation_name(runs) ~ ' ' ~ pin_clause(run_state)}) %}
     {% endif %}
     {% if execute %}
-        {% do reading.update({'condition': due_rows(relation, state, copies)}) %}
+        {% do reading.update({'condition': due_rows(relation, state, copies, keys)}) %}
+        {% if keys and state.pin is not none and reading.condition != 'false' %}
+            {% do read_keys_whole(relation, reading, key_values(keys, overflowing)) %}
+        {% endif %}
     {% endif %}
     {% do return(reading) %}
 {% endmacro %}
 
-{% macro due_rows(relation, state, copies) %}
+{#- Keys among the due rows of which any row, due or not, lacks values: all their rows are due. -#}
+{% macro read_keys_whole(relation, reading, key) %}
+    {% set pinned = relation ~ ' ' ~ version_as_of(reading.state.pin) %}
+    {% if not run_query(
+        'select 1 from ' ~ pinned ~ ' where _raw_overflow is not null and ' ~ left_out('_raw_overflow') ~ ' limit 1'
+    ).rows | length %}
+        {% do return('') %}
+    {% endif %}
+    {% set due = 'from (select *, ' ~ place_in_source(reading.copies) ~ ' as _place from ' ~ pinned ~ ') as placed where ('
+        ~ reading.condition ~ ')' %}
+    {% set whole = key_in(key, 'select ' ~ key ~ ' from ' ~ pinned ~ ' where _raw_overflow is not null and '
+        ~ left_out('_raw_overflow')) ~ ' and ' ~ key_in(key, 'select ' ~ key ~ ' ' ~ due) %}
+    {% set rows = 'from ' ~ pinned ~ ' where ' ~ whole %}
+    {% for row in run_query(left_out_names('_raw_overflow', rows)).rows %}
+        {% do reading.lacking.append(row[0]) %}
+    {% endfor %}
+    {% if reading.lacking %}
+        {% set counted = "(_load_type <> 'batch' and _op <> 't' or " ~ in_copies(reading.copies) ~ ')' %}
+        {% do reading.update({'condition': '(' ~ reading.condition ~ ') or ' ~ counted ~ ' and ' ~ whole}) %}
+    {% endif %}
+{% endmacro %}
+
+{% macro key_in(key, query) %}
+    {% do return(('(' ~ key ~ ')' if ',' in key else key) ~ ' in (' ~ query ~ ')') %}
+{% endmacro %}
+
+{% macro due_rows(relation, state, copies, keys) %}
     {% set new = copies | rejectattr('is_read') | list %}
     {% set read = copies | selectattr('is_read') | list %}
-    {% set in_log = "_load_type <> 'batch' and _op <> 't'" %}
+    {% set in_log = "_load_type <> 'batch' and _op <> 't'" if keys else 'false' %}
     {% if state.last_pinned_at is none %}
         {% do return('(' ~ in_log ~ ') or ' ~ in_copies(copies)) %}
     {% elif not new and state.last_pin is not none and state.last_pin == state.pin %}

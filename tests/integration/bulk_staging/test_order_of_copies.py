@@ -19,6 +19,7 @@ from ingestion.lake.append import AppendTable
 from ingestion.settings import Settings
 from tests.integration.bulk_staging.worlds import (
     BATCHES,
+    LEFT_OUT,
     Copy,
     Row,
     World,
@@ -81,7 +82,7 @@ class Worlds:
                 "source": "world",
                 "table_name": table.raw_name,
                 "consistency": "snapshot" if copy.views == 1 else "per_chunk",
-                "position": position(copy.place),
+                "position": copy.first,
                 "started_at": copy.started_at,
                 "completed_at": copy.completed_at,
             }
@@ -92,7 +93,8 @@ class Worlds:
 def _raw(row: Row) -> dict[str, Any]:
     return {
         "id": row.key,
-        "ice": row.value,
+        "ice": None if row.value == LEFT_OUT else row.value,
+        "_raw_overflow": [("ice", LEFT_OUT)] if row.value == LEFT_OUT else None,
         "_event_id": row.event_id,
         "_op": row.op,
         "_load_type": row.load_type,

@@ -14,6 +14,7 @@ START = datetime(2026, 1, 5, 8, tzinfo=UTC)
 BATCHES = 3
 KEYS = (1, 2, 3, 4)
 VALUES = ("brash", "pancake", "nilas", None)
+LEFT_OUT = "__debezium_unavailable_value"  # the log's change did not touch the value
 
 
 class Row(NamedTuple):
@@ -40,10 +41,16 @@ class Copy:
     contents: tuple[tuple[int, str | None, int, int], ...]  # key, value, view behind the first, batch at the latest
     told_in: int | None
     began: datetime | None = None
+    is_truncation: bool = False  # then its contents are empty, and its place is one in the log
 
     @property
     def run_id(self) -> str:
-        return f"copy-{self.number}"
+        return f"{'truncated' if self.is_truncation else 'copy'}-{self.number}"
+
+    @property
+    def first(self) -> str:
+        """The place of the first view, as the list of copies has it."""
+        return f"{position(self.place)}.{5:010d}" if self.is_truncation else position(self.place)
 
     @property
     def started_at(self) -> datetime:
@@ -85,18 +92,20 @@ def position(place: int) -> str:
 def copies(*, has_key: bool) -> st.SearchStrategy[tuple[Copy, ...]]:
     content = st.tuples(st.sampled_from(KEYS), st.sampled_from(VALUES), st.integers(0, 2), st.integers(0, BATCHES - 1))
     contents = st.lists(content, max_size=5, unique_by=(lambda found: found[0]) if has_key else None)
-    one = st.tuples(
-        st.integers(1, 6), st.integers(1, 3), contents, st.one_of(st.none(), *[st.integers(0, BATCHES - 1)] * 4)
-    )
+    told = st.one_of(st.none(), *[st.integers(0, BATCHES - 1)] * 4)
+    truncated = st.sampled_from((False, False, False, True)) if has_key else st.just(False)
+    one = st.tuples(st.integers(1, 6), st.integers(1, 3), contents, told, truncated)
     return st.lists(one, min_size=1, max_size=4).map(_in_order_of_places)
 
 
-def _in_order_of_places(found: list[tuple[int, int, list[Any], int | None]]) -> tuple[Copy, ...]:
+def _in_order_of_places(found: list[tuple[int, int, list[Any], int | None, bool]]) -> tuple[Copy, ...]:
     """Copies of a source follow each other: a later one does not begin at an earlier place."""
     places = sorted(one[0] for one in found)
     return tuple(
-        Copy(number, place, views, tuple(contents), told)
-        for number, (place, (_, views, contents, told)) in enumerate(zip(places, found, strict=True))
+        Copy(number, place, 1, (), told, is_truncation=True)
+        if is_truncation
+        else Copy(number, place, views, tuple(contents), told)
+        for number, (place, (_, views, contents, told, is_truncation)) in enumerate(zip(places, found, strict=True))
     )
 
 
@@ -105,7 +114,7 @@ def logs() -> st.SearchStrategy[tuple[Row, ...]]:
         st.integers(1, 8),
         st.sampled_from(KEYS),
         st.sampled_from("cuudd"),
-        st.sampled_from(VALUES),
+        st.sampled_from((*VALUES, LEFT_OUT)),
         st.integers(0, BATCHES - 1),
         st.one_of(st.none(), st.integers(0, BATCHES - 1)),
     )
@@ -136,7 +145,8 @@ def expected(world: World) -> list[tuple[int, str | None, bool, datetime | None]
         deletes = [((row.position, ""), row.source_at) for row in world.log if row.key == key and row.op == "d"]
         last, row = max(changes, key=lambda one: one[0], default=((("", "")), None))
         deleted = max(deletes, default=None)
-        value = row.value if row else None
+        known = [change for change in changes if change[1].value != LEFT_OUT]
+        value = max(known, key=lambda one: one[0])[1].value if known else None
         behind = sorted((first_place(copy), copy.started_at) for copy in told if first_place(copy) > last)
         if deleted and deleted[0] > last:
             found.append((key, value, True, deleted[1]))
@@ -155,7 +165,7 @@ def expected_without_key(world: World) -> list[tuple[int, str | None]]:
 
 
 def first_place(copy: Copy) -> tuple[str, str]:
-    return f"{position(copy.place)}.{0:010d}", copy.run_id
+    return copy.first if copy.is_truncation else f"{copy.first}.{0:010d}", copy.run_id
 
 
 def place_of(copy: Copy, row: Row) -> tuple[str, str]:

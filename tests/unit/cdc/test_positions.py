@@ -44,7 +44,9 @@ def logs(draw: st.DrawFn) -> tuple[list[Transaction], int, frozenset[int]]:
     snapshot = draw(st.integers(first, place + 100))
     committed = [one for one in done if one.commit <= snapshot]
     late = draw(st.integers(0, len(committed)))  # their commits are in the log, but not in the snapshot yet
-    unseen = {one.xid for one in done if one.commit > snapshot} | {one.xid for one in committed[len(committed) - late :]}
+    unseen = {one.xid for one in done if one.commit > snapshot} | {
+        one.xid for one in committed[len(committed) - late :]
+    }
     return done, snapshot, frozenset(unseen)
 
 

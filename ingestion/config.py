@@ -21,7 +21,7 @@ def load_yaml(path: Path, environment: Mapping[str, str] | None = None) -> Any:
     Variables come from `environment`, or else from the process's own; where that has none, from `.env`; where that has
     none either, from the servers that `frazil stack up` started.
     """
-    env = _own_environment() if environment is None else environment
+    env = own_environment() if environment is None else environment
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -31,7 +31,8 @@ def load_yaml(path: Path, environment: Mapping[str, str] | None = None) -> Any:
     return _filled(document, env, path)
 
 
-def _own_environment() -> Mapping[str, str]:
+def own_environment() -> Mapping[str, str]:
+    """The variables of this process; where it has none, of `.env` and of the stack's servers."""
     files = (*sorted(Settings().variables_dir.glob("*.env")), PROJECT_ROOT / ".env")
     written = {name: value for file in files for name, value in dotenv_values(file).items() if value is not None}
     return {**written, **os.environ}

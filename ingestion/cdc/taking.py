@@ -17,6 +17,7 @@ from ingestion.cdc.kafka import Place, Stream
 from ingestion.cdc.offsets import Offset, stored_offset
 from ingestion.cdc.rejects import Quarantine
 from ingestion.cdc.rows import Change
+from ingestion.cdc.truncations import list_truncations
 from ingestion.errors import ContractError, FrazilError, PermanentError, RetryableError
 from ingestion.lake.append import AppendTable
 
@@ -180,6 +181,9 @@ class Holdings:
         else:
             followed.look(self._source.dialect)
             pile = self.piles[followed.name] = Pile(followed, followed.copies)
+        if taken.rows is not None:
+            form = followed.form
+            list_truncations(self._catalog, self._source.name, form.raw_name, f"{form.schema}.{form.name}", taken.rows)
         partition.next, partition.last = after.next, after.last
         partition.position, partition.source_at = after.position, after.source_at
         pile.add(partition, partition.stored, taken)

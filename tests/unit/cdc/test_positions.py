@@ -1,4 +1,4 @@
-"""The order that positions give is the source's: whatever transactions overlap, and wherever a copy's snapshot falls."""
+"""Positions order changes as the source does, however transactions overlap and wherever a copy's snapshot falls."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime

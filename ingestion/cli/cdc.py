@@ -1,0 +1,14 @@
+"""`frazil cdc`: databases followed by their logs; one module per verb."""
+
+import click
+
+from ingestion.cli.cdc_sink import sink
+
+
+@click.group(help="Follow databases by their logs: Kafka and Debezium, from there to raw.")
+def command() -> None:
+    pass
+
+
+for verb in (sink,):
+    command.add_command(verb)

@@ -1,0 +1,81 @@
+"""`frazil cdc sink`: committed changes from Kafka into raw, once or for good."""
+
+import signal
+import threading
+from dataclasses import asdict
+
+import click
+
+from ingestion.cli.output import json_option, print_json, print_rows
+from ingestion.config import own_environment
+from ingestion.errors import UsageError
+from ingestion.logs import configure_logging
+from ingestion.settings import Settings
+
+BOOTSTRAP = "FRAZIL_KAFKA_BOOTSTRAP"
+
+
+@click.command(
+    help="""Bring the changes of SOURCE from Kafka to raw, each exactly once, until it is stopped. Any number of
+    processes share the work. Exit 75 when Kafka does not answer, 3 when a contract stopped a table."""
+)
+@click.argument("source")
+@click.option("--once", is_flag=True, help="Stop when all that can be read is in raw.")
+@click.option(
+    "--flush-seconds", type=click.FloatRange(0.1, 600), default=2.0, show_default=True, help="Time between commits."
+)
+@click.option("--flush-events", type=click.IntRange(1), default=50_000, show_default=True, help="Most events a commit.")
+@click.option("--bootstrap", help=f"Kafka's address; else that of {BOOTSTRAP} or of `frazil stack`.")
+@click.option("--prefix", help="What the topics' names begin with; the source's name unless given.")
+@click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics on 127.0.0.1.")
+@click.option("--accept-gaps", is_flag=True, help="Go on where a topic begins now, after its tables were loaded again.")
+@json_option
+def sink(
+    source: str,
+    once: bool,
+    flush_seconds: float,
+    flush_events: int,
+    bootstrap: str | None,
+    prefix: str | None,
+    metrics_port: int | None,
+    accept_gaps: bool,
+    as_json: bool,
+) -> None:
+    from prometheus_client import start_http_server
+
+    from ingestion.bulk.sources import database
+    from ingestion.cdc.sink import Limits, Sink
+    from ingestion.lake.catalog import open_catalog
+
+    settings = Settings()
+    configure_logging(settings.log_level)
+    found = database(settings.config_dir, source)
+    servers = bootstrap or own_environment().get(BOOTSTRAP)
+    if not servers:
+        raise UsageError(f"where is Kafka? run `frazil stack up kafka`, set {BOOTSTRAP} or give --bootstrap")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if metrics_port:
+        start_http_server(metrics_port, addr="127.0.0.1")
+    catalog = open_catalog(settings)
+    limits = Limits(seconds=flush_seconds, events=flush_events)
+    work = Sink(catalog, found, {"bootstrap.servers": servers}, prefix or source, limits, accepts_gaps=accept_gaps)
+    try:
+        work.run(stop.is_set, once=once)
+    finally:
+        work.close()
+        catalog.close()
+        _print(source, asdict(work.totals) | {"run_id": work.run_id, "stopped": work.stopped}, as_json)
+
+
+def _print(source: str, done: dict[str, object], as_json: bool) -> None:
+    if as_json:
+        print_json({"source": source, **done})
+        return
+    tables = done["tables"]
+    assert isinstance(tables, dict)
+    rows = [{"table": table, "rows": count} for table, count in sorted(tables.items())]
+    print_rows(rows, title=f"{done['events']} changes, {done['seen']} of them in a copy already")
+    if done["rejected"]:
+        click.echo(f"{done['rejected']} messages could not be read; see `frazil quarantine list --source {source}`")

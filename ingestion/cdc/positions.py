@@ -88,7 +88,7 @@ class PostgresRanking:
         if commit < self._highest:
             place, is_seen = self._against_copies(source, commit, place)
         position = f"{place}.1{commit:016X}{lsn:016X}{number:04X}"
-        return Placed(position, f"{lsn:016X}-{number}", is_seen), Last(commit, lsn, number)
+        return Placed(position, f"{lsn:016X}-{source.txId}-{number}", is_seen), Last(commit, lsn, number)
 
     def _against_copies(self, source: Source, commit: int, place: str) -> tuple[str, bool]:
         if source.txId is None:

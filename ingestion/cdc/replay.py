@@ -98,6 +98,6 @@ class StreamReplay:
 
 
 def _number(event_id: str | None) -> int:
-    """Which of the rows of one place in the log an event is: `shop_orders:00000000027832C0-1-0c`."""
+    """Which of the rows of one place in the log an event is: `shop_orders:00000000027832C0-752-1-0c`."""
     parts = (event_id or "").split("-")
-    return int(parts[-2]) if len(parts) >= 3 and parts[-2].isdigit() else 1
+    return int(parts[-2]) if len(parts) >= 4 and parts[-2].isdigit() else 1

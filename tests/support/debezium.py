@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import requests
-from tests.support.bus import TestBus
 
 from ingestion.bulk.sources import DatabaseSource
 from ingestion.cdc.sink import Limits, Sink, Totals
 from ingestion.lake.catalog import open_catalog
 from ingestion.settings import Settings
+from tests.support.bus import TestBus
 
 # What the sink's reading of values rests on.
 _COMMON = {
@@ -83,9 +83,11 @@ class Followed:
         return Sink(open_catalog(settings), self.source, kafka, self.source.name, limits, **more)
 
     def drain(self, settings: Settings) -> Totals:
-        """Bring to the lake what is on the topics now."""
+        """Bring to the lake what is on the topics now, if there are any yet."""
         sink = self.sink(settings)
         try:
+            if not any(topic.startswith(f"{self.source.name}.") for topic in sink.stream.topics()):
+                return sink.totals
             return sink.run(lambda: False, once=True)
         finally:
             sink.close()

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tests.support.bus import TestBus
 
 from ingestion.bulk.dialects.base import by_name
+from tests.support.bus import TestBus
 from tests.support.databases import TestMariaDb, TestPostgres
 from tests.support.debezium import Followed
 from tests.support.sources import source_of

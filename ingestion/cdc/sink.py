@@ -98,7 +98,8 @@ class Sink:
                 self._once(should_stop, known, wait_seconds)
             while not once and not should_stop():
                 self._turn()
-            self._flush(is_last=True)
+            if not once:
+                self._flush(is_last=True)
         finally:
             gc.enable()
         for error in self._held.stopped.values():
@@ -129,7 +130,8 @@ class Sink:
         while not should_stop():
             self._turn()
             reading = {place for place, one in self._held.partitions.items() if not one.is_stopped}
-            if self.stream.is_assigned and reading <= self.stream.ended and (reading or self._held.stopped):
+            is_read = self.stream.is_assigned and reading <= self.stream.ended and (reading or self._held.stopped)
+            if is_read and self._flush(is_last=True):
                 return
             if not self.stream.is_assigned and time.monotonic() > deadline:
                 raise RetryableError(f"{self._source.name}: the group gave no partition: another sink has them all")
@@ -149,12 +151,15 @@ class Sink:
                 self._columns_at = time.monotonic()
                 self._tables.look_again()
 
-    def _flush(self, *, is_last: bool = False) -> None:
+    def _flush(self, *, is_last: bool = False) -> bool:
+        """Commit what is held, table by table; whether nothing of it must be read again."""
+        turns = sum(partition.turns for partition in self._held.partitions.values())
         for name in list(self._held.piles):
             self._flush_one(name, is_last=is_last)
         for place, lag in self.lag().items():
             metrics.LAG.labels(place[0], str(place[1])).set(lag)
         gc.collect(0)
+        return turns == sum(partition.turns for partition in self._held.partitions.values())
 
     def _flush_one(self, name: str, *, is_last: bool) -> None:
         pile = self._held.piles.get(name)
@@ -176,8 +181,6 @@ class Sink:
             log.info("ranked_again", extra={"table": name, "reason": str(error)})
             time.sleep(0.05)
             self._held.give_up(places)
-            if is_last:
-                raise
         except RetryableError as error:
             metrics.FAILURES.labels(name).inc()
             log.warning("flush_failed", extra={"table": name, "reason": str(error), "next": "read again"})

@@ -1,0 +1,116 @@
+"""The rows that a raw table stands for: copies and log folded to the source's state, now or as a snapshot saw it.
+
+The rules are those of staging (`database_changes`), over raw alone: of each key the latest change; a key is gone by a
+delete, or by a copy or truncation behind its latest change that does not have it; a value that the log left out is the
+latest that it had. Without a key, rows are counted: what copies and changes brought less what they took away.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from pyiceberg.table import Table
+
+from ingestion.bulk.marks import marks_of
+from ingestion.bulk.rows import row_position
+from ingestion.cdc.envelope import PLACEHOLDER
+
+_PLATFORM = ("_event_id", "_op", "_load_type", "_position", "_source_at", "_loaded_at", "_run_id")
+Unseen = str  # a condition in SQL over raw's columns
+
+
+def folded(table: Table, key: Sequence[str], unseen: Unseen = "false") -> pa.Table:
+    """The living rows of a table with a key (raw's names): its columns and `_raw_overflow`. Log rows that are `unseen`
+    are left out."""
+    with _session(table, unseen) as session:
+        columns = [name for name in _names(session) if name not in _PLATFORM]
+        keys = ", ".join(_quoted(name) for name in key)
+        lacking = _lacking(session)
+        values = [_value(name, keys, name in lacking) for name in columns if name not in key]
+        shown = ", ".join([keys, *(_quoted(name) for name in columns if name not in key)])
+        session.execute(
+            f"create temp view ranked as select {', '.join([keys, *values])}, _op, _place, "
+            f"row_number() over (partition by {keys} order by _place desc, _event_id) as _rank from placed"
+        )
+        return _arrow(
+            session.sql(
+                f"select {shown} from ranked where _rank = 1 and _op <> 'd' and _place >= (select place from newest)"
+            )
+        )
+
+
+def counted(table: Table, unseen: Unseen = "false") -> tuple[pa.Table, pa.Table]:
+    """Of a table without a key, the rows that came since its newest copy or truncation, and those that went."""
+    with _session(table, unseen) as session:
+        columns = ", ".join(_quoted(name) for name in _names(session) if name not in _PLATFORM)
+        since = f"select {columns} from placed where _place >= (select place from newest) and _op"
+        return _arrow(session.sql(f"{since} <> 'd'")), _arrow(session.sql(f"{since} = 'd'"))
+
+
+def _session(table: Table, unseen: Unseen) -> duckdb.DuckDBPyConnection:
+    """With `placed`, all rows that count and their places, and `newest`, the place below which nothing lives."""
+    session = duckdb.connect()
+    files = [task.file.file_path.removeprefix("file://") for task in table.scan().plan_files()]
+    if files:
+        source = f"read_parquet({files!r}, union_by_name = true)"
+    else:
+        session.register("nothing", table.scan().to_arrow())
+        source = "nothing"
+    complete = {run_id: mark for run_id, mark in marks_of(table).items() if mark.completed_at}
+    copies = [
+        (run_id, f"{row_position(view)}@{mark.completed_at.isoformat()}", mark.completed_at.isoformat())
+        for run_id, mark in complete.items()
+        if mark.completed_at and (view := mark.first_view) is not None
+    ]
+    session.execute("create temp table copies (run_id varchar, place varchar, completed varchar)")
+    if copies:
+        session.executemany("insert into copies values (?, ?, ?)", copies)
+    session.execute(
+        f"create temp view placed as select raw.*, _position || coalesce('@' || copies.completed, '') as _place "
+        f"from {source} as raw left join copies on raw._run_id = copies.run_id "
+        f"where _op <> 't' and case when _load_type = 'batch' then copies.run_id is not null else not ({unseen}) end"
+    )
+    session.execute(
+        f"create temp table newest as select coalesce(max(place), '') as place from (select place from copies "
+        f"union all select _position from {source} where _op = 't' and not ({unseen}))"
+    )
+    return session
+
+
+def _names(session: duckdb.DuckDBPyConnection) -> list[str]:
+    found = [row[0] for row in session.execute("describe placed").fetchall()]
+    return [name for name in found if name != "_place"]
+
+
+def _lacking(session: duckdb.DuckDBPyConnection) -> set[str]:
+    """The columns that the log left out of some row."""
+    sql = (
+        "select distinct entry.key from (select unnest(map_entries(_raw_overflow)) as entry from placed "
+        f"where _raw_overflow is not null) where entry.value = '{PLACEHOLDER}'"
+    )
+    return {row[0] for row in session.execute(sql).fetchall()}
+
+
+def _value(name: str, keys: str, is_lacking: bool) -> str:
+    if name == "_raw_overflow":
+        kept = f"list_filter(map_entries(_raw_overflow), lambda entry: entry.value <> '{PLACEHOLDER}')"
+        return f"case when len({kept}) > 0 then map_from_entries({kept}) end as _raw_overflow"
+    if not is_lacking:
+        return _quoted(name)
+    absent = f"_op = 'd' or element_at(_raw_overflow, {_literal(name)})[1] is not distinct from '{PLACEHOLDER}'"
+    order = f"case when {absent} then '' else _place end desc, _event_id"
+    return f"first_value({_quoted(name)}) over (partition by {keys} order by {order}) as {_quoted(name)}"
+
+
+def _arrow(found: duckdb.DuckDBPyRelation) -> pa.Table:
+    table: Any = found.to_arrow_table()
+    return table
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

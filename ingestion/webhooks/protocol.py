@@ -34,7 +34,11 @@ class Exchange:
         self.disconnected = False
         self.response_started = False
         self.response_complete = False
-        self.message_event = self
+
+    @property
+    def message_event(self) -> "Exchange":
+        """Itself, but not as an attribute: a request is gone when it is answered, without a search for cycles."""
+        return self
 
     def set(self) -> None:
         """uvicorn's signal to a waiting task: there is none."""

@@ -1,0 +1,56 @@
+"""What the server keeps of a request once it is answered."""
+
+import asyncio
+import gc
+import time
+from pathlib import Path
+
+import uvicorn
+from uvicorn.server import ServerState
+
+from ingestion.webhooks.app import pages
+from ingestion.webhooks.limits import Limits
+from ingestion.webhooks.protocol import Exchange, WebhookProtocol
+from ingestion.webhooks.signatures import sign
+from ingestion.webhooks.sources import SourceConfig
+from ingestion.webhooks.worker import Worker
+
+
+async def answered(worker: Worker, request: bytes, times: int) -> list[bytes]:
+    """The status line of each answer, one request after the other on one connection."""
+    door = await worker.open()
+    config = uvicorn.Config(pages(worker), http=WebhookProtocol, lifespan="off", log_config=None)
+    config.load()
+    state = ServerState()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: WebhookProtocol(config=config, server_state=state, app_state={"door": door}), "127.0.0.1", 0
+    )
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    lines = []
+    for _ in range(times):
+        writer.write(request)
+        lines.append((await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")[0])
+    writer.close()
+    server.close()
+    await worker.close()
+    return lines
+
+
+def test_a_request_is_gone_when_it_is_answered(sources: dict[str, SourceConfig], tmp_path: Path) -> None:
+    shopify = sources["shopify"]
+    worker = Worker({"shopify": shopify}, tmp_path, base_url="https://x", limits=Limits())
+    body = b'{"id":5,"updated_at":"2026-01-01T00:00:00Z"}'
+    signed = sign(shopify, body, time.time(), base_url="https://x")
+    headers = {"x-shopify-topic": "orders/create", "content-length": str(len(body)), **signed}
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    request = b"POST /webhooks/shopify HTTP/1.1\r\n%s\r\n%s" % (head.encode(), body)
+    gc.collect()
+    gc.disable()
+    try:
+        lines = asyncio.run(answered(worker, request, 50))
+        left = sum(isinstance(found, Exchange) for found in gc.get_objects())
+    finally:
+        gc.enable()
+
+    assert lines == [b"HTTP/1.1 200 OK"] * 50
+    assert left <= 1  # the connection's last

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ingestion.build.dbt import NodeResult
+if TYPE_CHECKING:  # `frazil status` needs no dbt, which takes seconds to load
+    from ingestion.build.dbt import NodeResult
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ class PastBuild:
     failed_tests: list[str]
 
 
-def past_build(started_at: datetime, ended_at: datetime, by: str, results: Iterable[NodeResult]) -> PastBuild:
+def past_build(started_at: datetime, ended_at: datetime, by: str, results: "Iterable[NodeResult]") -> PastBuild:
     """A build by what dbt said of its nodes; those skipped are neither built nor failed."""
     tables = [one for one in results if one.unique_id.startswith(("model.", "seed.", "snapshot."))]
     others = [one for one in results if not one.unique_id.startswith(("model.", "seed.", "snapshot."))]
@@ -72,5 +73,5 @@ def last_builds(home: Path, count: int) -> list[PastBuild]:
     return found
 
 
-def _failed(one: NodeResult) -> bool:
+def _failed(one: "NodeResult") -> bool:
     return not one.is_good and one.status != "skipped"

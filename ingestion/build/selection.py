@@ -10,11 +10,12 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
 
 from ingestion.build.checksum import node_checksum
-from ingestion.build.state import ROLLED_BACK, Built, data_snapshot
+from ingestion.build.state import ASKED, ROLLED_BACK, Built, data_snapshot
 from ingestion.bulk.state import RUNS
 
 KINDS = ("model.", "seed.", "snapshot.")
 _OF = " of "
+_MARKED = {ROLLED_BACK: "it or a table it reads was rolled back", ASKED: "it was asked to be built anew"}
 # As macros/incremental/parent_state.sql writes it: the parents whose snapshot a model has read.
 _PIN = re.compile(r"(\w+\.\w+)\s+(?:for )?version as of (\d+) /\* pinned")
 
@@ -147,8 +148,8 @@ class Graph:
     ) -> str | None:
         if node not in state:
             return "not built yet"
-        if state[node].checksum == ROLLED_BACK:
-            return "it or a table it reads was rolled back"
+        if state[node].checksum in _MARKED:
+            return _MARKED[state[node].checksum]
         if state[node].checksum != self.checksums[node]:
             return "its code, macros, seeds or variables changed"
         if not state[node].is_good:

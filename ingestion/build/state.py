@@ -11,8 +11,9 @@ from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Operation
 
 TABLE = "metadata.build_state"
-# In the place of a checksum: the node's rows rest on rows that were set back, and it is built from the start.
-ROLLED_BACK = "rolled back"
+# In the place of a checksum, so that the node is built from the start: its rows rest on rows that were set back, or
+# somebody asked for it.
+ROLLED_BACK, ASKED = "rolled back", "asked for"
 _SCHEMA = pa.schema(
     [
         pa.field("node", pa.string(), nullable=False),

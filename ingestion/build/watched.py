@@ -1,6 +1,7 @@
 """A build that a scheduler's dbt runs in this process: what `frazil run` does around its own."""
 
 import json
+import logging
 import os
 import time
 from contextlib import ExitStack
@@ -22,6 +23,8 @@ from ingestion.errors import RetryableError
 from ingestion.lake.catalog import open_catalog
 from ingestion.runtime.spark import export_environment
 from ingestion.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -79,12 +82,16 @@ class WatchedBuild:
         self._stack.close()
 
     def _take_lease(self, deadline: float) -> None:
+        is_told = False
         while True:
             try:
                 self._stack.enter_context(build_lease(self._settings.home_dir))
-            except RetryableError:
+            except RetryableError as error:
                 if time.monotonic() > deadline:
                     raise
+                if not is_told:
+                    log.warning("waiting: %s", error)
+                is_told = True
                 time.sleep(1.0)
             else:
                 return

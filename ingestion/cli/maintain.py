@@ -1,6 +1,7 @@
 """`frazil maintain`: what would be done to keep tables cheap, and doing it."""
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -89,6 +90,34 @@ def run(tables: tuple[str, ...], as_json: bool) -> None:
         print_json(rows)
     else:
         print_rows(rows, title="done")
+
+
+@command.command(
+    help="Have the next `frazil run` build anew the models that read rows which came into raw on some days."
+)
+@click.option("--from", "first", required=True, type=click.DateTime(["%Y-%m-%d"]), help="First day of loading (UTC).")
+@click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last day, included; without it today.")
+@click.option("--source", help="Only rows of this source.")
+@json_option
+def rebuild(first: datetime, last: datetime | None, source: str | None, as_json: bool) -> None:
+    from ingestion.build.dbt import Dbt
+    from ingestion.build.lease import build_lease
+    from ingestion.build.selection import Graph
+    from ingestion.lake.catalog import open_catalog
+    from ingestion.lake.maintenance.backfill import ask_to_rebuild, loaded_between
+
+    settings = Settings()
+    with build_lease(settings.home_dir):
+        catalog = open_catalog(settings)
+        dbt = Dbt(settings)
+        graph = Graph(dbt.manifest, catalog, dbt.variables)
+        raw = loaded_between(catalog, graph, first.date(), (last or datetime.now(UTC)).date(), source)
+        models = ask_to_rebuild(catalog, graph, raw)
+    if as_json:
+        print_json({"raw_tables": raw, "models": models})
+        return
+    click.echo(f"rows came into: {', '.join(raw) or 'no table'}")
+    click.echo(f"the next run builds anew: {', '.join(models) or 'nothing'}")
 
 
 @command.command(

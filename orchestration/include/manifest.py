@@ -31,7 +31,10 @@ def write_manifest(settings: Settings, project: Path = PROJECT_ROOT) -> bool:
     from ingestion.build.dbt import Dbt
 
     file = manifest_file(settings)
-    before = graph_of(file) if file.exists() else None
+    try:
+        before = graph_of(file) if file.exists() else None
+    except ValueError:  # it was cut off: whatever it showed is not the project
+        before = None
     mark = project_mark(project)
     text = json.dumps(Dbt(settings, project_dir=project).manifest.writable_manifest().to_dict(), default=str)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +107,11 @@ def tests_by_table(manifest: dict[str, Any]) -> dict[str, list[str]]:
 
 @cache
 def _load(file: Path, _written_ns: int) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        _mark_file(file).unlink(missing_ok=True)  # so that it is taken for stale
+        raise PermanentError(f"{file} is broken ({error}): start Airflow again by `make airflow`") from error
     return found
 
 

@@ -17,7 +17,8 @@ def run(dag_id: str) -> bool:
     bag = DagBag(str(file))
     dag = bag.dags.get(dag_id)
     if dag is None:
-        sys.exit(f"{dag_id}: {' '.join(bag.import_errors.values()) or f'there is no {file}'}")
+        told = " ".join(bag.import_errors.values()).strip().splitlines()  # a traceback; its last line is the cause
+        sys.exit(f"frazil: {dag_id}: {f'{file} cannot be read: {told[-1]}' if told else f'there is no {file}'}")
     done = dag.test()
     return bool(done.state == DagRunState.SUCCESS)
 

@@ -113,6 +113,14 @@ def test_only_the_dbt_group_shares_a_pool(pipeline: Any) -> None:
     assert all(task_id.startswith("transform.") for task_id in pooled)
 
 
+def test_a_backfill_chooses_its_models_before_the_pipeline_runs(dags: dict[str, Any]) -> None:
+    backfill = dags["lake_backfill"]
+
+    assert above(backfill, "run_pipeline") == {"load_again", "choose"}
+    assert backfill.get_task("run_pipeline").trigger_dag_id in dags
+    assert set(backfill.params) == {"first_day", "last_day", "source", "reload"}
+
+
 def _callbacks(task: Any) -> list[Any]:
     found = task.on_failure_callback
     return list(found) if isinstance(found, list | tuple) else [found]

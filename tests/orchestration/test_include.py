@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ from orchestration.include.bulk import is_due, scheduled_sources
 from orchestration.include.causes import first_failure
 from orchestration.include.commands import frazil, run_module
 from orchestration.include.environment import airflow_environment, password_file
-from orchestration.include.manifest import is_stale, load_manifest, project_mark
+from orchestration.include.manifest import is_stale, load_manifest, manifest_file, project_mark, write_manifest
 from tests.support.project import copy_of_the_project
 
 
@@ -85,7 +86,7 @@ def test_the_trigger_fires_once_for_what_it_sees(settings: Settings) -> None:
 def test_a_commands_document_comes_back_and_its_failure_decides_the_retry(settings: Settings) -> None:
     assert isinstance(frazil("status"), dict)
     with pytest.raises(AirflowFailException, match=r"exit 2"):
-        frazil("maintain", "plan", "--table", "raw.nothing")
+        frazil("quarantine", "show", "nobody")
     with pytest.raises(AirflowFailException, match="no_such_module"):
         run_module("no_such_module")
 
@@ -111,6 +112,65 @@ def test_a_changed_project_makes_the_manifest_stale(airflow_home: Settings, tmp_
 def test_a_missing_manifest_is_named_with_the_command_that_makes_it(settings: Settings) -> None:
     with pytest.raises(PermanentError, match="make airflow"):
         load_manifest(settings)
+
+
+def test_a_broken_manifest_is_named_and_made_anew(airflow_home: Settings, settings: Settings) -> None:
+    file, mark = manifest_file(settings), manifest_file(settings).with_suffix(".mark")
+    file.parent.mkdir(parents=True)
+    whole = manifest_file(airflow_home).read_text(encoding="utf-8")
+    file.write_text(whole[: len(whole) // 2], encoding="utf-8")
+    mark.write_text(project_mark(), encoding="utf-8")
+    assert not is_stale(settings)
+
+    with pytest.raises(PermanentError, match=r"manifest\.json is broken .*make airflow"):
+        load_manifest(settings)
+
+    assert is_stale(settings)
+    assert write_manifest(settings)
+    assert load_manifest(settings)["nodes"].keys() == load_manifest(airflow_home)["nodes"].keys()
+
+
+def test_a_catalog_that_cannot_be_reached_is_told_in_one_line_and_the_next_try_repairs(settings: Settings) -> None:
+    receive(settings, 3)
+    catalog = settings.home_dir / "catalog.db"
+    catalog.mkdir()
+
+    with pytest.raises(AirflowException, match=r"the lake's catalog .* cannot be opened") as raised:
+        frazil("sink", "run", "--once")
+    catalog.rmdir()
+
+    assert not isinstance(raised.value, AirflowFailException)  # so it is tried again
+    assert "\n" not in str(raised.value)
+    assert frazil("sink", "run", "--once")["tables"] == {"raw.shopify_orders": 3}
+
+
+def test_a_database_that_cannot_be_reached_is_told_in_one_line(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_POSTGRES_PORT", "1")
+
+    with pytest.raises(AirflowException, match="connection refused") as raised:
+        frazil("bulk", "load", "shop")
+
+    assert "\n" not in str(raised.value)
+
+
+def test_a_dag_file_with_an_import_error_is_told_in_one_line_and_hides_no_other(
+    airflow_home: Settings, dags_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    from orchestration.include import single
+
+    shutil.copy(dags_folder / "docs_site.py", tmp_path)
+    (tmp_path / "broken.py").write_text("from airflow.sdk import dag, no_such_name\n", encoding="utf-8")
+    monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(tmp_path))
+
+    with pytest.raises(SystemExit, match=r"broken\.py cannot be read: \w+Error: .*no_such_name") as one:
+        single.run("broken")
+
+    assert "\n" not in str(one.value)
+    assert set(DagBag(str(tmp_path)).dags) == {"docs_site"}
 
 
 def test_all_alerts_are_json_lines(airflow_home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

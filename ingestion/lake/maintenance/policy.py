@@ -1,12 +1,14 @@
 """How each table is to be kept: `meta.maintenance` of its folder in dbt_project.yml, of its source, or of itself."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dbt.contracts.graph.manifest import Manifest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ingestion.errors import UsageError
+
+if TYPE_CHECKING:  # `frazil status` needs no dbt, which takes seconds to load
+    from dbt.contracts.graph.manifest import Manifest
 
 
 class Policy(BaseModel):
@@ -32,7 +34,7 @@ class Policy(BaseModel):
         return self.target_bytes * 3 // 4
 
 
-def policies(manifest: Manifest) -> dict[str, Policy]:
+def policies(manifest: "Manifest") -> dict[str, Policy]:
     """`schema.table` to the policy of every model, snapshot, seed and source; raises UsageError for a wrong one."""
     found = {}
     nodes = [node for name, node in manifest.nodes.items() if name.startswith(("model.", "snapshot.", "seed."))]

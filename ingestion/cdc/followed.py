@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
 
 from ingestion.bulk.dialects.base import Dialect
 from ingestion.bulk.model import SourceTable
@@ -20,12 +20,13 @@ from ingestion.cdc.offsets import NO_COPIES, Copies, copies_of
 from ingestion.cdc.positions import Ranking, ranking
 from ingestion.cdc.rows import RowBuilder
 from ingestion.cdc.values.postgres_types import Carrier
-from ingestion.errors import ContractError, FrazilError
+from ingestion.errors import ContractError, FrazilError, RetryableError
 from ingestion.lake.append import AppendTable
 
 log = logging.getLogger(__name__)
 _ODD = re.compile(r"[^A-Za-z0-9._-]")
 _AGAIN_AFTER = 5.0  # seconds between two looks at the source's columns
+_TRIES = 10
 _SOUGHT_AGAIN_AFTER = 60.0  # seconds until a column that the source did not have is looked for again
 
 
@@ -94,6 +95,8 @@ class Tables:
         found = self._followed.get((schema, name))
         if found is None:
             found = self._stored(schema, name) or self._fresh(schema, name)
+            if found is not None and (schema, name) in self._found:
+                found = self._in_step(self._found[schema, name], found)
             if found is not None:
                 self._followed[schema, name] = found
         return found
@@ -151,6 +154,15 @@ class Tables:
         self._names |= {_topic(self._prefix, *key): key for key in self._found}
 
     def _in_step(self, table: SourceTable, before: Followed | None) -> Followed:
+        """The table in the source's form; other processes may be bringing the raw table there as well."""
+        for _ in range(_TRIES):
+            try:
+                return self._stepped(table, before)
+            except CommitFailedException:
+                time.sleep(0.05)
+        raise RetryableError(f"{table.raw_name}: other writers kept changing the table")
+
+    def _stepped(self, table: SourceTable, before: Followed | None) -> Followed:
         old = before.form if before else None
         form = form_of(table, dict(self._carriers.get((table.schema, table.name), {})), old, old.ignored if old else ())
         if before is not None and form == before.form:

@@ -66,6 +66,7 @@ class Sink:
         limits: Limits | None = None,
         *,
         accepts_gaps: bool = False,
+        group: str | None = None,
     ) -> None:
         self.run_id = str(uuid.uuid4())
         self.totals = Totals()
@@ -76,7 +77,8 @@ class Sink:
         self._flush_at = 0.0
         self._columns_at = time.monotonic()
         pattern = "^" + prefix.replace(".", r"\.") + r"\.[^.]+\..+"
-        self.stream = Stream(kafka, f"frazil-{source.name}", pattern, self._start, self._held.given, self._taken)
+        group = group or f"frazil-{source.name}"
+        self.stream = Stream(kafka, group, pattern, self._start, self._held.given, self._taken)
         self._held.stream = self.stream
 
     @property

@@ -67,7 +67,9 @@ class Stream:
                 "enable.partition.eof": "true",
                 "topic.metadata.refresh.interval.ms": "5000",
                 "max.poll.interval.ms": "600000",
-                "session.timeout.ms": "10000",
+                "session.timeout.ms": "6000",
+                "heartbeat.interval.ms": "2000",
+                "log_level": "0",  # what matters comes to `error_cb`
                 "fetch.wait.max.ms": "100",
                 "fetch.message.max.bytes": "4194304",
                 "queued.max.messages.kbytes": "65536",
@@ -157,7 +159,7 @@ class Stream:
         """The broker's own id of each topic: a topic that was deleted and made anew has another."""
         if not topics:
             return {}
-        admin = AdminClient({**self._config})
+        admin = AdminClient({**self._config, "log_level": 0})
         try:
             asked = admin.describe_topics(TopicCollection(list(topics)), request_timeout=10)
             return {topic: str(future.result().topic_id) for topic, future in asked.items()}

@@ -14,9 +14,10 @@ import psutil
 import pytest
 import yaml
 
+from ingestion.lake.catalog import open_catalog
 from ingestion.settings import Settings
 from ingestion.stack import Server
-from tests.integration.cdc.test_handoff import load, settle, writers
+from tests.integration.cdc.test_handoff import KEYS, load, settle, writers
 from tests.support.databases import TestPostgres
 from tests.support.debezium import Followed
 
@@ -75,6 +76,21 @@ class Sinks:
             one.wait(30)
 
 
+def _wait_for_rows(found: Followed, settings: Settings, since: int) -> int:
+    """Until raw has more rows than `since`, or some minutes have passed; how many it has."""
+    catalog = open_catalog(settings)
+    deadline = time.monotonic() + 180
+    rows = since
+    while rows <= since and time.monotonic() < deadline:
+        time.sleep(0.1)
+        snapshot = catalog.load_table(f"raw.{found.source.name}_versions").current_snapshot()
+        summary = snapshot.summary.additional_properties if snapshot and snapshot.summary else {}
+        rows = int(summary.get("total-records", 0))
+    catalog.close()
+    assert rows > since, "nothing came to raw for minutes"
+    return rows
+
+
 def _kill(server: Server) -> None:
     """At once, with all it was doing."""
     for process in psutil.process_iter(["pid", "cmdline"]):
@@ -89,10 +105,12 @@ def _torture(found: Followed, postgres: TestPostgres, settings: Settings, folder
     sinks = Sinks(found, settings, folder)
     with writers(postgres, found.source.database):
         load(settings, found)
-        found.register()
+        found.register(**{"producer.override.transaction.timeout.ms": "10000"})
         sinks.up()
+        rows = KEYS  # more than the copy has
         for number in range(kills):
-            time.sleep(chance.uniform(0.2, 2.5))
+            rows = _wait_for_rows(found, settings, rows)
+            time.sleep(chance.uniform(0, 1))
             kind = ("sink", "connect", "sink", "pause", "broker")[number % 5]
             if kind == "sink":
                 sinks.kill(chance)
@@ -107,6 +125,7 @@ def _torture(found: Followed, postgres: TestPostgres, settings: Settings, folder
             sinks.up()
             if number % 7 == 3:
                 load(settings, found)
+                rows += KEYS
     found.wait_running(120)
     sinks.down()
 

@@ -29,7 +29,7 @@ from ingestion.lake.append import AppendTable
 from ingestion.lake.tables import LOADED_AT, RUN_ID, TIMESTAMP, ensure_table
 
 TABLE = "metadata.reconciliation"
-Basis = Literal["load", "now", "none"]
+Basis = Literal["load", "now", "log", "none"]
 _KEYS_SHOWN = 20
 _NOTHING = Total(0, 0)
 
@@ -40,7 +40,7 @@ COLUMNS = pa.schema(
         pa.field("source_table", pa.string()),
         pa.field("copy_run_id", pa.string()),  # the copy that was checked
         pa.field("chunk", pa.string()),
-        pa.field("basis", pa.string()),  # load: the source as its snapshot saw it; now: as it was when checked
+        pa.field("basis", pa.string()),  # the source as the load saw it, as it is now, or as now with its log
         pa.field("position", pa.string()),
         pa.field("source_rows", pa.int64()),
         pa.field("lake_rows", pa.int64()),

@@ -2,6 +2,7 @@
 
 import click
 
+from ingestion.cli.cdc_repair import repair
 from ingestion.cli.cdc_sink import sink
 
 
@@ -10,5 +11,5 @@ def command() -> None:
     pass
 
 
-for verb in (sink,):
+for verb in (sink, repair):
     command.add_command(verb)

@@ -11,6 +11,7 @@ from pyiceberg.catalog import Catalog
 from ingestion.build.history import last_builds
 from ingestion.build.state import load_state
 from ingestion.bulk.state import State
+from ingestion.cdc.standing import standing
 from ingestion.lake import status
 from ingestion.lake.catalog import NAMESPACES
 from ingestion.lake.maintenance.contents import current_files
@@ -38,6 +39,7 @@ def figures(settings: Settings, catalog: Catalog, now: datetime | None = None) -
         "not_good": _not_good(catalog),
         "quarantine": quarantine,
         "databases": databases,
+        "followed": standing(catalog, moment),
         "watermarks": marks,
         "tables": tables,
     }

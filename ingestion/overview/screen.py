@@ -9,7 +9,7 @@ from rich.table import Table
 
 from ingestion.overview.figures import Rows, behind
 
-_BUILDS, _LATE = 4, 5
+_BUILDS, _LATE, _FOLLOWED = 4, 5, 8
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -19,6 +19,7 @@ def show(found: Mapping[str, Rows], now: datetime) -> None:
     _print(console, "sources", [_source(row) for row in found["sources"]])
     _print(console, "waiting in journals", [_journal(row) for row in found["journals"]], "no journals")
     _print(console, "tables", [_layer(row, now) for row in found["layers"] if row["tables"]])
+    _print(console, "followed by their logs", [_followed(row) for row in found["followed"]][:_FOLLOWED])
     builds = [_build(row, now) for row in found["builds"][:_BUILDS]]
     _print(console, "last builds", builds, "nothing has been built")
     _print(console, "failed in their last build", found["not_good"], "all tables are good")
@@ -66,6 +67,15 @@ def _source(row: Mapping[str, Any]) -> dict[str, Any]:
 def _journal(row: Mapping[str, Any]) -> dict[str, Any]:
     oldest = row.get("problem") or age(row["oldest_seconds"])
     return {"journal": row["journal"], "waiting": row["waiting"], "oldest": oldest}
+
+
+def _followed(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "table": row["table"],
+        "partition": row["partition"],
+        "position": row["position"],
+        "silent for": age(row["silent_seconds"]),
+    }
 
 
 def _layer(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:

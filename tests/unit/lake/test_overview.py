@@ -179,7 +179,7 @@ def test_the_json_document_has_all_figures(settings: Settings, lake: Catalog) ->
 
     assert set(found) == {
         *("sources", "journals", "layers", "builds", "not_good"),
-        *("quarantine", "databases", "watermarks", "tables"),
+        *("quarantine", "databases", "followed", "watermarks", "tables"),
     }
 
 

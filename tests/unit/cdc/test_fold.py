@@ -1,0 +1,95 @@
+"""Raw folded to the source's rows: the latest change of each key, at the end of the log or as a snapshot saw it."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from pyiceberg.catalog import Catalog
+
+from ingestion.bulk.model import Position
+from ingestion.cdc.envelope import PLACEHOLDER
+from ingestion.cdc.flush import Pile
+from ingestion.cdc.fold import counted, folded
+from ingestion.cdc.followed import Followed
+from ingestion.cdc.intake import Intake, Letter, Partition
+from ingestion.cdc.proof import unseen_in
+from tests.unit.cdc.conftest import letter
+
+
+def _commit(table: Followed, letters: Sequence[Letter]) -> None:
+    partition = Partition("shop.public.orders", 0)
+    intake = Intake(table, "public", "orders")
+    changes, taken = intake.changes(partition, letters, table.look("postgres"))
+    intake.rows(changes, letters, taken)
+    pile = Pile(table, table.copies)
+    pile.add(partition, None, taken)
+    pile.commit("run")
+
+
+def _row(number: int, note: str | None, amount: str = "1.00") -> dict[str, Any]:
+    return {"id": number, "amount": amount, "note": note}
+
+
+def _rows(table: Any) -> list[tuple[int, str | None]]:
+    return sorted((row["id"], row["note"]) for row in table.to_pylist())
+
+
+def test_the_latest_change_of_a_key_counts_and_left_out_values_are_the_latest_known(
+    followed: Callable[..., Followed], catalog: Catalog
+) -> None:
+    table = followed()
+    _commit(
+        table,
+        [
+            letter(0, row=_row(1, "gone by truncation")),
+            letter(1, "t"),
+            letter(2, row=_row(2, "kept")),
+            letter(3, "u", _row(2, PLACEHOLDER, "2.00")),
+            letter(4, row=_row(3, "deleted")),
+            letter(5, "d", _row(3, None)),
+            letter(6, row=_row(4, None)),
+        ],
+    )
+
+    found = folded(catalog.load_table("raw.shop_orders"), ("id",))
+
+    assert _rows(found) == [(2, "kept"), (4, None)]
+    assert [str(row["amount"]) for row in found.to_pylist() if row["id"] == 2] == ["2.00"]
+    assert found["_raw_overflow"].null_count == 2
+
+
+def test_a_snapshot_s_rows_are_those_of_the_transactions_it_saw(
+    followed: Callable[..., Followed], catalog: Catalog
+) -> None:
+    table = followed()
+    now = datetime.now(UTC)
+    stamp = int(now.timestamp() * 1_000_000)
+    _commit(
+        table,
+        [
+            letter(0, row=_row(1, "seen"), txId=4294967290, ts_us=stamp),
+            letter(1, "u", _row(1, "still running"), txId=3, ts_us=stamp),
+            letter(2, row=_row(2, "seen across the wrap"), txId=2, ts_us=stamp),
+            letter(3, "u", _row(2, "later"), txId=9, ts_us=stamp),
+            letter(4, row=_row(5, "long ago"), txId=7),
+        ],
+    )
+    wrapped = 1 << 32
+    position = Position("00000000/00000400", f"{wrapped + 1}:{wrapped + 5}:{wrapped + 3}", "", now)
+
+    found = folded(catalog.load_table("raw.shop_orders"), ("id",), unseen_in("postgres", position))
+
+    assert _rows(found) == [(1, "seen"), (2, "seen across the wrap"), (5, "long ago")]
+
+
+def test_rows_without_a_key_are_counted(followed: Callable[..., Followed], catalog: Catalog) -> None:
+    table = followed(())
+    one = _row(1, "a")
+    _commit(
+        table, [letter(0, row=one), letter(1, row=one), letter(2, "u", _row(1, "b"), before=one), letter(3, "d", one)]
+    )
+
+    came, went = counted(catalog.load_table("raw.shop_orders"))
+
+    assert _rows(came) == [(1, "a"), (1, "a"), (1, "b")]
+    assert _rows(went) == [(1, "a"), (1, "a")]

@@ -22,6 +22,7 @@ from ingestion.webhooks.journal import Journal
 from tests.support.spark import link_jars
 
 ORDERS, CHANGED, ROUNDS = 2_000, 100, 2
+SECONDS = 300.0  # after that the runs of Airflow are given up: a busy machine would go on for an hour
 AIRFLOW_PYTHON = PROJECT_ROOT / ".venv-airflow" / "bin" / "python"
 BAR = 0.7
 
@@ -41,11 +42,12 @@ def main() -> None:
         with Server(
             PROJECT_ROOT, settings, FRAZIL_AIRFLOW_POLL_SECONDS="2", FRAZIL_AIRFLOW_SCHEDULE="0 0 31 12 *"
         ) as airflow:
-            airflow.finished_run(0)
+            deadline = time.monotonic() + SECONDS
+            airflow.finished_run(0, SECONDS)
             runs = []
             for number in range(1, ROUNDS + 1):
                 receive(settings, CHANGED, number)
-                runs.append(airflow.finished_run(number))
+                runs.append(airflow.finished_run(number, deadline - time.monotonic()))
             tasks = len(airflow.tasks(runs[-1]))
         if any(one["state"] != "success" for one in runs):
             raise RuntimeError(f"a run failed: {airflow.last_words()}")

@@ -136,3 +136,24 @@ def test_reading_the_pipeline_loads_neither_dbt_nor_the_lake(dags_folder: Path) 
 
     assert "cosmos" in loaded
     assert loaded.isdisjoint({"dbt.cli.main", "pyspark", "pyiceberg.catalog", "sqlglot"})
+
+
+def test_a_task_forked_from_a_worker_loads_nothing_of_weight_for_its_dag(dags_folder: Path) -> None:
+    code = (
+        "import runpy, sys; from orchestration.include.executor import preload; preload(); before = set(sys.modules); "
+        f"runpy.run_path({str(dags_folder / (PIPELINE + '.py'))!r}); print(*set(sys.modules) - before)"
+    )
+
+    output = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True).stdout.decode()
+    loaded = output.splitlines()[-1].split()  # logs stand above
+
+    packages = {name.split(".")[0] for name in loaded}
+    assert packages.isdisjoint({"cosmos", "orchestration", "ingestion", "fastapi"}), sorted(loaded)
+
+
+def test_airflow_finds_the_executor_by_its_name() -> None:
+    from airflow.executors.executor_loader import ExecutorLoader
+
+    from orchestration.include.executor import PreloadedExecutor
+
+    assert isinstance(ExecutorLoader.get_default_executor(), PreloadedExecutor)

@@ -5,11 +5,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from ingestion.cli.bulk_words import selection_options, table_names
-from ingestion.cli.output import json_option, print_json
+from ingestion.cli.output import console_of, json_option, print_json
 from ingestion.errors import FrazilError
 from ingestion.settings import Settings
 
@@ -40,7 +39,7 @@ def check(source: str, table_filter: str | None, tables: str | None, as_json: bo
 
 
 def _print(found: "list[Finding]") -> None:
-    console = Console(highlight=False)
+    console = console_of(highlight=False)
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
     for one in found:
         text = f"{one.message}\n  fix: {one.fix}" if one.fix else one.message

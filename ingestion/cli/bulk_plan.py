@@ -42,9 +42,12 @@ def _row(table: Any, chunks: Any) -> dict[str, Any]:
 
 def _types(table: Any) -> str:
     """How many columns of each raw type."""
+    from ingestion.lake.tables import iceberg_type
+
     counts: dict[str, int] = {}
     for column in table.columns:
-        counts[str(column.field.type)] = counts.get(str(column.field.type), 0) + 1
+        name = str(iceberg_type(column.field.type) or column.field.type)
+        counts[name] = counts.get(name, 0) + 1
     return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 

@@ -1,6 +1,7 @@
 """Printing: a table for people, one JSON document for programs (`--json`)."""
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -10,6 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+_WIDE = 180
 F = TypeVar("F", bound=Callable[..., Any])
 
 json_option: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -43,7 +45,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], *, title: str | None = None, a
     if as_json:
         print_json(list(rows))
         return
-    console = Console()
+    console = console_of()
     if not rows:
         console.print(f"{title}: nothing" if title else "nothing", style="dim")
         return
@@ -54,3 +56,9 @@ def print_rows(rows: Sequence[Mapping[str, Any]], *, title: str | None = None, a
     for row in rows:
         table.add_row(*("" if value is None else str(plain(value)) for value in row.values()))
     console.print(table)
+
+
+def console_of(*, highlight: bool = True) -> Console:
+    """As wide as the terminal; where there is none, wide enough that names stay whole."""
+    console = Console(highlight=highlight)
+    return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=_WIDE, highlight=highlight)

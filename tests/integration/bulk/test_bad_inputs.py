@@ -84,6 +84,29 @@ def test_tables_that_may_not_be_read_fail_and_the_others_are_loaded(pg: Lab) -> 
     assert not pg.catalog.table_exists("raw.lab_secret") or not pg.catalog.load_table("raw.lab_secret").snapshots()
 
 
+def test_a_user_who_may_read_but_not_publish_is_told_what_an_owner_must_run(pg: Lab) -> None:
+    pg.orders(10)
+    pg.sql(
+        "drop role if exists onlooker",
+        "create role onlooker login password 'onlooker'",
+        "grant select on orders to onlooker",
+    )
+    os.environ["READER_PASSWORD"] = "onlooker"
+    pg.configure(user="onlooker", password="${READER_PASSWORD}", modes=["bulk", "cdc"])
+
+    code, said = frazil("bulk", "load", "lab")
+    found = [one for one in pg.dialect.check(pg.source) if one.level == "fail"]
+
+    wanted = 'create publication "frazil_lab" for table only "public"."orders" with (publish_via_partition_root = true)'
+    assert code == 2
+    assert len(said.splitlines()) == 1
+    assert wanted in said
+    assert {one.check for one in found} == {"replication", "publication"}
+    assert any(wanted in one.fix for one in found)
+    assert not pg.catalog.table_exists("raw.lab_orders")
+    pg.sql("drop owned by onlooker", "drop role onlooker")
+
+
 def test_a_state_folder_that_cannot_be_written_is_said(
     pg: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ingestion.bulk.dialects.postgres import discovery
 from ingestion.bulk.dialects.postgres.connection import Connection, connected, literal, relation
-from ingestion.bulk.dialects.postgres.log import log_name
+from ingestion.bulk.dialects.postgres.log import log_name, publication_sql
 from ingestion.bulk.findings import failed, passed, table_findings, warned
 from ingestion.bulk.model import Finding, SourceTable
 from ingestion.bulk.sources import DatabaseSource
@@ -103,7 +103,14 @@ def _log(connection: Connection, source: DatabaseSource, tables: list[SourceTabl
 def _publication(connection: Connection, source: DatabaseSource, tables: list[SourceTable]) -> Iterator[Finding]:
     name = log_name(source)
     if not _one(connection, f"select 1 from pg_publication where pubname = {literal(name)}"):
-        yield passed("publication", f"{name} is made by the first load")
+        oids = ", ".join(f"{literal(relation(table.schema, table.name))}::regclass" for table in tables)
+        owns = f"coalesce((select bool_and(pg_has_role(relowner, 'usage')) from pg_class where oid in ({oids})), true)"
+        creates = "has_database_privilege(current_database(), 'create')"
+        if tables and not _one(connection, f"select {creates} and {owns}"):
+            fix = f"let an owner of the tables run: {publication_sql(source, tables)}"
+            yield failed("publication", f"{source.user} may not make {name}", fix)
+        else:
+            yield passed("publication", f"{name} is made by the first load")
         return
     sql = f"select schemaname::text, tablename::text from pg_publication_tables where pubname = {literal(name)}"
     inside = set(connection.execute(sql.encode()).fetchall())

@@ -1,6 +1,11 @@
 """The write-ahead log of PostgreSQL: its places as text, and the slot and publication that keep it for a source."""
 
-from ingestion.bulk.dialects.postgres.connection import Connection, quoted, relation, told
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from psycopg import errors
+
+from ingestion.bulk.dialects.postgres.connection import Connection, quoted, relation, short, told
 from ingestion.bulk.model import SourceTable
 from ingestion.bulk.sources import DatabaseSource
 from ingestion.errors import UsageError
@@ -25,20 +30,39 @@ def prepare(connection: Connection, source: DatabaseSource, tables: list[SourceT
             f"{source.name}: wal_level is {level[0] if level else 'unknown'}; set wal_level = logical and restart the "
             "server, or take cdc out of the source's modes"
         )
-    with told(source):
-        _publish(connection, log_name(source), tables)
+    with told(source), _permitted(source, tables):
+        _publish(connection, source, tables)
         known = "select 1 from pg_replication_slots where slot_name = %s and database = current_database()"
         if not connection.execute(known, (log_name(source),)).fetchone():
             connection.execute("select pg_create_logical_replication_slot(%s, 'pgoutput')", (log_name(source),))
 
 
-def _publish(connection: Connection, name: str, tables: list[SourceTable]) -> None:
+@contextmanager
+def _permitted(source: DatabaseSource, tables: list[SourceTable]) -> Iterator[None]:
+    """Say who may make a publication and a slot; the words for reading tables would mislead."""
+    try:
+        yield
+    except errors.InsufficientPrivilege as error:
+        raise UsageError(
+            f"{source.name}: user {source.user!r} may not prepare change capture ({short(error)}); let an owner of the "
+            f"tables run: {publication_sql(source, tables)}; alter role {quoted(source.user)} replication; "
+            "or take cdc out of the source's modes"
+        ) from error
+
+
+def publication_sql(source: DatabaseSource, tables: list[SourceTable]) -> str:
+    """The statement that makes the source's publication of all its tables."""
+    listed = ", ".join(_published(table.schema, table.name, tables) for table in tables)
+    of = f" for table {listed}" if listed else ""
+    return f"create publication {quoted(log_name(source))}{of} with (publish_via_partition_root = true)"
+
+
+def _publish(connection: Connection, source: DatabaseSource, tables: list[SourceTable]) -> None:
+    name = log_name(source)
     found = connection.execute("select puballtables from pg_publication where pubname = %s", (name,)).fetchone()
     wanted = {(table.schema, table.name) for table in tables}
     if found is None:
-        listed = ", ".join(_published(schema, table, tables) for schema, table in sorted(wanted))
-        of = f" for table {listed}" if listed else ""
-        connection.execute(f"create publication {quoted(name)}{of} with (publish_via_partition_root = true)".encode())
+        connection.execute(publication_sql(source, tables).encode())
         return
     if found[0]:
         return

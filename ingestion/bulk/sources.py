@@ -82,6 +82,8 @@ class DatabaseSource(_Model):
     schedule: str = Field(default="", description="Cron (UTC) of its bulk load by Airflow; empty: none.")
     notifications: tuple[SecretStr, ...] = Field(default=(), description="Addresses as apprise writes them.")
     tls: Tls = Tls()
+    cluster: str = Field(default="default", description="The Kafka of config/kafka_clusters.yaml for its changes.")
+    connector: dict[str, str] = Field(default={}, description="Options of its Debezium connector; they win.")
 
     @field_validator("number_without_precision")
     @classmethod

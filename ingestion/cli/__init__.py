@@ -15,7 +15,7 @@ NOUNS = {
     "webhooks": "Receive, send and list webhooks.",
     "sink": "Move journalled events into raw Iceberg tables.",
     "bulk": "Load whole tables of databases into raw.",
-    "cdc": "Follow databases by their logs, from Kafka to raw.",
+    "cdc": "Follow databases by their logs: Kafka, Debezium, sink.",
     "tables": "Row counts of the tables loaded from databases.",
     "schema": "Changes of columns in the databases.",
     "reconcile": "Prove that raw holds what a database held.",

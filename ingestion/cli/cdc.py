@@ -2,6 +2,7 @@
 
 import click
 
+from ingestion.cli.cdc_connector import offsets, pause, register, restart, resume, status, stop, unregister
 from ingestion.cli.cdc_repair import repair
 from ingestion.cli.cdc_sink import sink
 
@@ -11,5 +12,5 @@ def command() -> None:
     pass
 
 
-for verb in (sink, repair):
+for verb in (register, status, pause, resume, stop, restart, offsets, unregister, sink, repair):
     command.add_command(verb)

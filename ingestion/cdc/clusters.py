@@ -1,0 +1,144 @@
+"""config/kafka_clusters.yaml: where Kafka and Kafka Connect are, and how they are entered."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from ingestion.config import load_yaml
+from ingestion.errors import UsageError
+
+FILE = "kafka_clusters.yaml"
+_SECRETS = (("password",), ("key_password",), ("connect", "password"))
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Secrets(_Model):
+    """Where Connect's workers find a source's password, so that no topic and no REST answer holds it.
+
+    `{source}` in `path` is the source's name; `provider` is the name of a ConfigProvider of the workers.
+    """
+
+    provider: str = "file"
+    path: str
+    key: str = "password"
+
+    def reference(self, source: str) -> str:
+        return f"${{{self.provider}:{self.path.replace('{source}', source)}:{self.key}}}"
+
+
+class ConnectAddress(_Model):
+    """Kafka Connect's REST interface."""
+
+    url: str = Field(pattern=r"^https?://[^\s/]+")
+    user: str = ""
+    password: SecretStr = SecretStr("")
+    ca_file: Path | None = None
+    secrets: Secrets | None = None
+
+
+class KafkaCluster(_Model):
+    """One Kafka. Passwords come from the environment and are never logged. Files are PEM, as librdkafka reads them."""
+
+    name: str
+    bootstrap: str = Field(min_length=1)
+    security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    user: str = ""
+    password: SecretStr = SecretStr("")
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    key_password: SecretStr = SecretStr("")
+    partitions: int = Field(default=1, ge=1, description="Of a table's topic; with 1, its changes keep their order.")
+    replication: int = Field(default=1, ge=1)
+    connect: ConnectAddress
+
+    @model_validator(mode="after")
+    def _complete(self) -> "KafkaCluster":
+        if self.security.startswith("SASL") and not (self.user and self.password.get_secret_value()):
+            raise ValueError(f"security {self.security} needs user and password")
+        if bool(self.certificate_file) != bool(self.key_file):
+            raise ValueError("certificate_file and key_file go together")
+        return self
+
+    def client(self) -> dict[str, str]:
+        """For librdkafka (confluent_kafka)."""
+        found: dict[str, str] = {"bootstrap.servers": self.bootstrap, "security.protocol": self.security}
+        if self.security.startswith("SASL"):
+            password = self.password.get_secret_value()
+            found |= {"sasl.mechanism": self.mechanism, "sasl.username": self.user, "sasl.password": password}
+        files = {"ssl.ca.location": self.ca_file, "ssl.certificate.location": self.certificate_file}
+        files["ssl.key.location"] = self.key_file
+        found |= {name: str(path) for name, path in files.items() if path is not None}
+        if self.key_password.get_secret_value():
+            found["ssl.key.password"] = self.key_password.get_secret_value()
+        return found
+
+    def java(self) -> dict[str, str]:
+        """For a Java client inside Connect: a connector's own history of schemas. Files must be there, too."""
+        if self.security == "PLAINTEXT":
+            return {}
+        found: dict[str, str] = {"security.protocol": self.security}
+        if self.security.startswith("SASL"):
+            module = "plain.Plain" if self.mechanism == "PLAIN" else "scram.Scram"
+            account = f'username="{_inside(self.user)}" password="{_inside(self.password.get_secret_value())}"'
+            found["sasl.mechanism"] = self.mechanism
+            found["sasl.jaas.config"] = f"org.apache.kafka.common.security.{module}LoginModule required {account};"
+        if self.ca_file is not None:
+            found |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": str(self.ca_file)}
+        return found
+
+
+def _inside(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def load_clusters(config_dir: Path, environment: Mapping[str, str] | None = None) -> dict[str, KafkaCluster]:
+    """Every cluster of `config_dir`/kafka_clusters.yaml by name. Raises UsageError that names each wrong field."""
+    path = config_dir / FILE
+    document = load_yaml(path, environment)
+    blocks = document.get("clusters") if isinstance(document, dict) else None
+    if not isinstance(blocks, dict) or set(document) != {"clusters"}:
+        raise UsageError(f"{path}: write one top-level key, `clusters:`, and a block per cluster below it")
+    _refuse_written_secrets(path)
+    return {str(name): _cluster(path, str(name), block) for name, block in blocks.items()}
+
+
+def cluster(config_dir: Path, name: str, environment: Mapping[str, str] | None = None) -> KafkaCluster:
+    """The cluster called `name`; raises UsageError that lists the ones there are."""
+    clusters = load_clusters(config_dir, environment)
+    if name not in clusters:
+        near = get_close_matches(name, clusters, 1)
+        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(clusters)) or 'none'}"
+        raise UsageError(f"cluster {name!r} is not in {config_dir / FILE}; {hint}")
+    return clusters[name]
+
+
+def _cluster(path: Path, name: str, block: Any) -> KafkaCluster:
+    if not isinstance(block, dict):
+        raise UsageError(f"{path}: {name}: write a block with bootstrap and connect")
+    try:
+        return KafkaCluster.model_validate({**block, "name": name})
+    except ValidationError as error:
+        problems = (
+            f"{'.'.join([name, *map(str, one['loc'])])}: {one['msg'].removeprefix('Value error, ')}"
+            for one in error.errors(include_url=False, include_input=False)
+        )
+        raise UsageError(f"{path}: {'; '.join(problems)}") from None
+
+
+def _refuse_written_secrets(path: Path) -> None:
+    for name, block in yaml.safe_load(path.read_text(encoding="utf-8"))["clusters"].items():
+        for place in _SECRETS:
+            value: Any = block
+            for word in place:
+                value = value.get(word) if isinstance(value, dict) else None
+            if value and "${" not in str(value):
+                raise UsageError(f"{path}: {name}.{'.'.join(place)}: secrets are not written here; write ${{VARIABLE}}")

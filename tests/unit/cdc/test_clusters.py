@@ -1,0 +1,82 @@
+"""config/kafka_clusters.yaml: what may be written, and what clients are told."""
+
+from pathlib import Path
+
+import pytest
+
+from ingestion.cdc.clusters import FILE, cluster, load_clusters
+from ingestion.errors import UsageError
+from ingestion.settings import PROJECT_ROOT
+
+FULL = """
+clusters:
+  far:
+    bootstrap: a:9094,b:9094
+    security: SASL_SSL
+    user: fra"zil
+    password: ${KAFKA_PASSWORD}
+    ca_file: /etc/ca.pem
+    connect:
+      url: https://connect:8443/
+      secrets: {path: "/run/{source}.properties"}
+"""
+SECRET = {"KAFKA_PASSWORD": "tell-nobody"}
+
+
+def written(folder: Path, text: str) -> Path:
+    (folder / FILE).write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_the_projects_own_file_finds_the_stack() -> None:
+    addresses = {"FRAZIL_KAFKA_BOOTSTRAP": "127.0.0.1:1", "FRAZIL_CONNECT_URL": "http://127.0.0.1:2"}
+
+    found = cluster(PROJECT_ROOT / "config", "default", addresses)
+
+    assert found.client()["bootstrap.servers"] == "127.0.0.1:1"
+    assert found.connect.url == "http://127.0.0.1:2"
+    assert found.java() == {}
+
+
+def test_both_kinds_of_client_are_told_account_and_certificates(tmp_path: Path) -> None:
+    found = cluster(written(tmp_path, FULL), "far", SECRET)
+
+    assert found.client() == {
+        "bootstrap.servers": "a:9094,b:9094",
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "SCRAM-SHA-512",
+        "sasl.username": 'fra"zil',
+        "sasl.password": "tell-nobody",
+        "ssl.ca.location": "/etc/ca.pem",
+    }
+    assert found.java()["sasl.jaas.config"] == (
+        'org.apache.kafka.common.security.scram.ScramLoginModule required username="fra\\"zil" password="tell-nobody";'
+    )
+    assert found.connect.secrets is not None
+    assert found.connect.secrets.reference("shop") == "${file:/run/shop.properties:password}"
+    assert "tell-nobody" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("${KAFKA_PASSWORD}", "hunter2", "far.password: secrets are not written here"),
+        ("    user:", "    usr:", "far.usr: Extra inputs are not permitted"),
+        ('    user: fra"zil\n', "", "security SASL_SSL needs user and password"),
+        ("https://connect", "connect", "far.connect.url: String should match"),
+        ("clusters:", "cluster:", "one top-level key, `clusters:`"),
+    ],
+)
+def test_a_wrong_file_is_one_clear_line(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in FULL
+
+    with pytest.raises(UsageError, match=message.replace("`", ".")) as caught:
+        load_clusters(written(tmp_path, FULL.replace(old, new)), SECRET)
+
+    assert "\n" not in str(caught.value)
+    assert "tell-nobody" not in str(caught.value)
+
+
+def test_an_unknown_cluster_is_told_with_the_nearest_name(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"did you mean far\?"):
+        cluster(written(tmp_path, FULL), "fra", SECRET)

@@ -1,0 +1,82 @@
+"""The connector's configuration follows from the source's block."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from ingestion.bulk.model import Column, SourceTable
+from ingestion.bulk.sources import DatabaseSource
+from ingestion.cdc.clusters import KafkaCluster
+from ingestion.cdc.connector_config import connector_config, server_id, write_config
+
+TABLE = SourceTable("crm", "odd.na,me", "raw.crm_odd", (Column("id", "int", pa.field("id", pa.int32())),), key=("id",))
+
+
+def source_of(dialect: str, **more: Any) -> DatabaseSource:
+    block = {"name": "crm", "dialect": dialect, "database": "crm", "user": "reader", "password": "tell-nobody"}
+    return DatabaseSource.model_validate({**block, "modes": ["bulk", "cdc"], **more})
+
+
+def cluster_of(**connect: Any) -> KafkaCluster:
+    address = {"url": "http://127.0.0.1:8083", **connect}
+    return KafkaCluster.model_validate({"name": "default", "bootstrap": "127.0.0.1:9092", "connect": address})
+
+
+@pytest.mark.parametrize("dialect", ["postgres", "mysql", "oracle"])
+def test_what_the_sink_rests_on_is_the_same_for_every_database(dialect: str) -> None:
+    config = connector_config(source_of(dialect), [TABLE], cluster_of())
+
+    assert config["topic.prefix"] == config["name"] == "crm"
+    assert config["decimal.handling.mode"] == "string"
+    assert config["time.precision.mode"] == "microseconds"
+    assert config["skipped.operations"] == "none"
+    assert config["unavailable.value.placeholder"] == "__debezium_unavailable_value"
+    assert config["snapshot.mode"] in ("no_data", "recovery")
+
+
+def test_a_chosen_table_is_matched_by_its_name_alone() -> None:
+    config = connector_config(source_of("mysql", include=["odd*"]), [TABLE], cluster_of())
+    pattern = config["table.include.list"]
+
+    # Java writes a code point as \\x{2e}, Python as \\x2e.
+    plain = re.sub(r"\\x\{([0-9a-f]+)\}", lambda found: "\\x" + found.group(1).rjust(2, "0"), pattern)
+
+    assert "," not in pattern
+    assert re.fullmatch(plain, "crm.odd.na,me")
+    assert not re.fullmatch(plain, "crm.oddxna,me")
+
+
+def test_tables_made_later_are_followed_where_none_was_chosen() -> None:
+    assert "table.include.list" not in connector_config(source_of("mysql"), [TABLE], cluster_of())
+
+
+def test_options_of_the_source_win() -> None:
+    config = connector_config(source_of("postgres", connector={"poll.interval.ms": "500"}), [TABLE], cluster_of())
+
+    assert config["poll.interval.ms"] == "500"
+
+
+def test_a_password_kept_on_the_workers_is_in_no_configuration() -> None:
+    cluster = cluster_of(secrets={"path": "/run/secrets/{source}.properties"})
+
+    config = connector_config(source_of("postgres"), [TABLE], cluster)
+
+    assert config["database.password"] == "${file:/run/secrets/crm.properties:password}"
+    assert "tell-nobody" not in json.dumps(config)
+
+
+def test_the_file_for_people_has_no_password(tmp_path: Path) -> None:
+    config = connector_config(source_of("postgres"), [TABLE], cluster_of())
+
+    path = write_config(config, tmp_path, "crm")
+
+    assert "tell-nobody" not in path.read_text()
+    assert json.loads(path.read_text())["config"]["slot.name"] == "frazil_crm"
+
+
+def test_two_sources_are_two_replicas() -> None:
+    assert server_id(source_of("mysql")) != server_id(source_of("mysql", name="shop"))

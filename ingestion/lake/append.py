@@ -102,11 +102,13 @@ class AppendTable:
     def append(self, rows: pa.Table, run_id: str, marks: Mapping[str, int]) -> Commit:
         """Commit `rows` (all columns but `_loaded_at` and `_run_id`) together with `marks`, or raise.
 
-        `_loaded_at` is the commit's own. Raises RetryableError when nothing was committed and the same call may
-        succeed later, MarkMovedError when the batch must be read again.
+        `_loaded_at` is the commit's own. A mark never goes back: after a death, the same input may come again in
+        smaller batches. Raises RetryableError when nothing was committed and the same call may succeed later,
+        MarkMovedError when the batch must be read again.
         """
         before = {journal: self.mark(journal) for journal in marks}
-        noted = Marks({MARK_PREFIX + journal: str(seq) for journal, seq in marks.items()}, (), {_RUN_ID_NOTE: run_id})
+        reached = {MARK_PREFIX + journal: str(max(seq, before[journal])) for journal, seq in marks.items()}
+        noted = Marks(reached, (), {_RUN_ID_NOTE: run_id})
 
         def decide(table: Table) -> Marks:
             if any(self.mark(journal) != seq for journal, seq in before.items()):

@@ -12,7 +12,7 @@ import pytest
 from pyiceberg.catalog import Catalog
 
 from ingestion.lake.quarantine import QUARANTINE
-from ingestion.lake.sink import drain
+from ingestion.lake.sink import Limits, Sink, drain
 from ingestion.settings import PROJECT_ROOT, Settings
 from ingestion.webhooks.journal import Delivery, Journal
 from tests.unit.lake.deliveries import broken, column, contacts, journalled, order, repeated
@@ -110,6 +110,23 @@ def test_a_sink_killed_between_two_steps_is_finished_by_the_next(
     counts = drain(settings)
 
     assert counts.elements == counts.rows + counts.rejected + counts.skipped
+    assert_exactly_once(catalog, one + two)
+
+
+def test_a_smaller_batch_after_a_death_does_not_take_back_what_a_larger_one_committed(
+    settings: Settings, catalog: Catalog
+) -> None:
+    one = [contacts(number) for number in range(1, 11)]
+    two = [contacts(20)]
+    for delivery in one:
+        journalled(settings, [delivery], worker="w0")
+    killing("at", "after the first table")
+    journalled(settings, two, worker="w1")
+
+    sink = Sink(settings, Limits(events=5))  # begins with w1, and has room for a part of w0 only
+    list(sink.flushes())
+    sink.close()
+
     assert_exactly_once(catalog, one + two)
 
 

@@ -7,12 +7,8 @@ from dataclasses import asdict
 import click
 
 from ingestion.cli.output import json_option, print_json, print_rows
-from ingestion.config import own_environment
-from ingestion.errors import UsageError
 from ingestion.logs import configure_logging
 from ingestion.settings import Settings
-
-BOOTSTRAP = "FRAZIL_KAFKA_BOOTSTRAP"
 
 
 @click.command(
@@ -25,7 +21,7 @@ BOOTSTRAP = "FRAZIL_KAFKA_BOOTSTRAP"
     "--flush-seconds", type=click.FloatRange(0.1, 600), default=2.0, show_default=True, help="Time between commits."
 )
 @click.option("--flush-events", type=click.IntRange(1), default=50_000, show_default=True, help="Most events a commit.")
-@click.option("--bootstrap", help=f"Kafka's address; else that of {BOOTSTRAP} or of `frazil stack`.")
+@click.option("--bootstrap", help="Kafka's address; else the source's cluster of config/kafka_clusters.yaml.")
 @click.option("--prefix", help="What the topics' names begin with; the source's name unless given.")
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics on 127.0.0.1.")
 @click.option("--accept-gaps", is_flag=True, help="Go on where a topic begins now, after its tables were loaded again.")
@@ -44,15 +40,14 @@ def sink(
     from prometheus_client import start_http_server
 
     from ingestion.bulk.sources import database
+    from ingestion.cdc.clusters import cluster
     from ingestion.cdc.sink import Limits, Sink
     from ingestion.lake.catalog import open_catalog
 
     settings = Settings()
     configure_logging(settings.log_level)
     found = database(settings.config_dir, source)
-    servers = bootstrap or own_environment().get(BOOTSTRAP)
-    if not servers:
-        raise UsageError(f"where is Kafka? run `frazil stack up kafka`, set {BOOTSTRAP} or give --bootstrap")
+    kafka = {"bootstrap.servers": bootstrap} if bootstrap else cluster(settings.config_dir, found.cluster).client()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -60,7 +55,7 @@ def sink(
         start_http_server(metrics_port, addr="127.0.0.1")
     catalog = open_catalog(settings)
     limits = Limits(seconds=flush_seconds, events=flush_events)
-    work = Sink(catalog, found, {"bootstrap.servers": servers}, prefix or source, limits, accepts_gaps=accept_gaps)
+    work = Sink(catalog, found, kafka, prefix or source, limits, accepts_gaps=accept_gaps)
     try:
         work.run(stop.is_set, once=once)
     finally:

@@ -6,12 +6,11 @@ dlt is no dependency of ours: uv installs it, from the index that uv is set up f
 import os
 import shutil
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 
 from benchmarks.bulk import ROWS, Bench, Ran, bench_folder, table_name
 from benchmarks.report import report
+from benchmarks.support.peers import environment
 from tests.support.databases import running
 
 RUNS = 2
@@ -31,7 +30,7 @@ print(pipeline.last_trace.last_normalize_info.row_counts[table])
 
 def main() -> None:
     with running("postgres") as server, bench_folder() as folder:
-        python = _environment(folder / "dlt")
+        python = environment(folder / "dlt", *_PACKAGES)
         bench = Bench(server.facts(), folder)
         bench.fill(ROWS)
         ours: list[Ran] = []
@@ -42,16 +41,6 @@ def main() -> None:
                 runs.append(_dlt(bench, python, backend, folder / "dlt-state"))
         for backend, bar in _BACKENDS.items():
             _report(backend, bar, ours, theirs[backend])
-
-
-def _environment(folder: Path) -> Path:
-    """A new environment with dlt alone; returns its Python."""
-    uv = str(Path(sys.executable).with_name("uv"))
-    python = folder / "bin" / "python"
-    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
-    subprocess.run([uv, "pip", "install", "--quiet", "--python", str(python), *_PACKAGES], check=True)
-    print(f"dlt runs in an environment of its own, made for this run: {', '.join(_PACKAGES)}", flush=True)
-    return python
 
 
 def _dlt(bench: Bench, python: Path, backend: str, state: Path) -> Ran:

@@ -14,19 +14,23 @@ from dbt.contracts.graph.manifest import Manifest
 from dbt_common.events.base_types import EventMsg
 
 from ingestion.errors import PermanentError
-from ingestion.runtime.spark import export_environment
+from ingestion.runtime.spark import export_environment, spark_session
 from ingestion.settings import PROJECT_ROOT, Settings
 
 
 @dataclass(frozen=True)
 class NodeResult:
-    """What became of one node: `status` as dbt names it; `compiled` is empty for seeds and hooks."""
+    """What became of one node: `status` as dbt names it; `compiled` is empty for seeds and hooks.
+
+    `is_proven`: a test that was not run, because it passed in the last build over the same rows.
+    """
 
     unique_id: str
     status: str
     seconds: float
     message: str
     compiled: str
+    is_proven: bool = False
 
     @property
     def is_good(self) -> bool:
@@ -64,16 +68,26 @@ class Dbt:
         project = yaml.safe_load((self._project_dir / "dbt_project.yml").read_text(encoding="utf-8"))
         return dict(project.get("vars") or {})
 
-    def build(self, select: Sequence[str], exclude: Sequence[str], rebuild: Sequence[str]) -> list[NodeResult]:
+    def build(
+        self, select: Sequence[str], exclude: Sequence[str], rebuild: Sequence[str], proven: Sequence[str] = ()
+    ) -> list[NodeResult]:
         """`dbt build` of the nodes named; those in `rebuild` from all their input.
 
+        `proven` are ids of tests that need not run while no node they read writes anything (macros/adapter/test.sql).
         Raises PermanentError only if dbt itself could not run: a node that fails is in the results.
         """
         os.environ["FRAZIL_REBUILD"] = ",".join(rebuild)
-        words = ["build", "--select", *select]
+        os.environ["FRAZIL_PROVEN"] = ",".join(proven)
+        words = ["build", "--cache-selected-only", "--no-write-json", "--select", *select]
         if exclude:
             words += ["--exclude", *exclude]
-        done = self._invoke(words, self.manifest)
+        manifest = self.manifest
+        if os.environ.get("FRAZIL_DBT_TARGET", "embedded") == "embedded":
+            spark_session(self._settings)  # dbt uses the session that is there
+        try:
+            done = self._invoke(words, manifest)
+        finally:
+            del os.environ["FRAZIL_PROVEN"]
         if not isinstance(done.result, RunExecutionResult):
             raise PermanentError(f"dbt build could not run: {done.exception}")
         return [_node_result(result) for result in done.result.results]
@@ -94,4 +108,5 @@ def _node_result(result: Any) -> NodeResult:
         seconds=result.execution_time,
         message=result.message or "",
         compiled=getattr(result.node, "compiled_code", None) or "",
+        is_proven=result.node.resource_type == "test" and result.adapter_response.get("code") == "UNCHANGED",
     )

@@ -12,6 +12,7 @@ from pyiceberg.table.snapshots import Operation
 from ingestion.build.dbt import Dbt, NodeResult
 from ingestion.build.history import past_build, remember
 from ingestion.build.lease import build_lease
+from ingestion.build.proofs import Proofs
 from ingestion.build.record import updated_state
 from ingestion.build.selection import Graph, Selection
 from ingestion.build.state import load_state, save_state
@@ -48,6 +49,7 @@ class Builder:
         self._catalog = catalog
         self._dbt = dbt
         self._graph: Graph | None = None
+        self._proofs = Proofs()
 
     @property
     def graph(self) -> Graph:
@@ -77,21 +79,25 @@ class Builder:
                 return report
             if on_selected:
                 on_selected(report.selection)
-            report.results = self._run(report.selection, unit_tests)
+            proven = [] if everything else self._proofs.standing(before)
+            report.results = self._run(report.selection, unit_tests, proven)
             chosen = report.selection.build
             save_state(self._catalog, updated_state(self.graph, state, before, chosen, report.results))
             remember(self._settings.home_dir, past_build(began, datetime.now(UTC), "frazil run", report.results))
             report.rows_written = {name: self._rows_since(name, before[name]) for name in report.tables.values()}
+            after = before | self.graph.snapshots(set(report.tables.values()))
+            self._proofs.take(self.graph, report.results, after)
         report.seconds = time.monotonic() - started
         return report
 
-    def _run(self, chosen: Selection, unit_tests: bool) -> list[NodeResult]:
+    def _run(self, chosen: Selection, unit_tests: bool, proven: list[str]) -> list[NodeResult]:
         graph = self.graph
         tried = chosen.fresh if unit_tests else set()
         return self._dbt.build(
             select=[graph.name(node) for node in chosen.build],
             exclude=graph.unit_tests(set(graph.nodes) - tried),
             rebuild=[graph.name(node) for node in chosen.rebuild],
+            proven=proven,
         )
 
     def _rows_since(self, name: str, old: int | None) -> int:

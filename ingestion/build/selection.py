@@ -70,11 +70,18 @@ class Graph:
             if unique_id.startswith("test.")
         }
 
-    def snapshots(self) -> dict[str, int | None]:
-        """The data snapshot of every table that is a node or a parent; None where there is none.
+    def tested_tables(self, test: str) -> list[str]:
+        """The tables a data test reads; none if one of them is not a node's, so that others may write it."""
+        read = self._manifest.nodes[test].depends_on_nodes
+        return [self.table(parent) for parent in read] if all(parent in self.checksums for parent in read) else []
+
+    def snapshots(self, only: set[str] | None = None) -> dict[str, int | None]:
+        """The data snapshot of every table that is a node or a parent, or of those named; None where there is none.
 
         Of the list of copies it is how many copies of each raw table it has: see `input`.
         """
+        if only is not None:
+            return {name: self._state_of(name) for name in only}
         tables = {self.table(node) for node in self.nodes}
         inputs = {self.input(node, parent) for node in self.nodes for parent in self.parents(node)}
         return {name: self._state_of(name) for name in tables | inputs}

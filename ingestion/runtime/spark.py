@@ -38,7 +38,15 @@ def spark_session(settings: Settings) -> SparkSession:
     builder = SparkSession.builder
     for key, value in spark_conf().items():
         builder = builder.config(key, value)
-    return builder.getOrCreate()
+    session = builder.getOrCreate()
+    _write_no_checksum_files(session)
+    return session
+
+
+def _write_no_checksum_files(session: SparkSession) -> None:
+    """Hadoop starts a `chmod` for each local file it makes, and would make a second one of checksums beside each."""
+    java: Any = session
+    java._jvm.org.apache.hadoop.fs.FileSystem.getLocal(java._jsc.hadoopConfiguration()).setWriteChecksum(False)
 
 
 # Spark's own words before profiles.yml sets its log level: errors only, so that a command shows its own output.

@@ -16,6 +16,7 @@ property of the table: a seed that has not changed writes nothing.
         {% endcall %}
         {% do persist_docs(target, model) %}
     {% else %}
+        {% do run_state().unchanged.append(model.unique_id) %}
         {% call noop_statement('main', 'UNCHANGED', 'UNCHANGED', 0) %}
             select 'unchanged'
         {% endcall %}

@@ -1,6 +1,7 @@
 {#-
 kept_result(name, sql): keeps the rows of a query under a name until `drop_kept_result(name)`, in this session where the
-engine can, and returns what to read them by.
+engine can, and returns what to read them by. Spark keeps them at the first read, which saves it a job: count what is kept
+before anything it reads is written.
 -#}
 {% macro kept_result(name, sql) %}
     {{ return(adapter.dispatch('kept_result', 'frazil')(name, sql)) }}
@@ -8,7 +9,7 @@ engine can, and returns what to read them by.
 
 {% macro spark__kept_result(name, sql) %}
     {% do run_query('drop view if exists ' ~ name) %}
-    {% do run_query('cache table ' ~ name ~ ' as ' ~ sql) %}
+    {% do run_query('cache lazy table ' ~ name ~ ' as ' ~ sql) %}
     {% do return(name) %}
 {% endmacro %}
 

@@ -47,8 +47,8 @@ The one way tables above raw are written on Spark: compute what differs from the
     {% set in_groups = config.get('meta', {}).get('recompute') %}
     {% do run_query('drop view if exists ' ~ candidates) %}
     {% call statement('candidates') %}
-        {#- Groups are compared both ways, which reads the candidates three times. -#}
-        {{ 'cache table' if in_groups else 'create temporary view' }} {{ candidates }} as
+        {#- Groups are compared both ways, which reads the candidates three times. Kept at the first read: the count. -#}
+        {{ 'cache lazy table' if in_groups else 'create temporary view' }} {{ candidates }} as
         {{ sql }}
     {% endcall %}
     {% if config.get('contract').enforced %}
@@ -56,10 +56,13 @@ The one way tables above raw are written on Spark: compute what differs from the
     {% endif %}
     {% set columns = adopt_new_columns(candidates, existing) %}
     {% set row_count = 0 %}
-    {% if not in_groups or run_query('select 1 from ' ~ candidates ~ ' limit 1').rows | length %}
+    {% if not in_groups or rows_where(candidates, 'true') %}
         {% set row_count = merge_candidates(candidates, target, columns) %}
     {% endif %}
     {% do run_query('drop view if exists ' ~ candidates) %}
+    {% if not row_count %}
+        {% do run_state().unchanged.append(model.unique_id) %}
+    {% endif %}
     {% call noop_statement('main', 'MERGE ' ~ row_count, 'MERGE', row_count) %}
         {{ sql }}
     {% endcall %}
@@ -70,10 +73,10 @@ The one way tables above raw are written on Spark: compute what differs from the
     {% set changes = this.identifier ~ '__changes' %}
     {% do run_query('drop view if exists ' ~ changes) %}
     {% call statement('changes') %}
-        cache table {{ changes }} as
+        cache lazy table {{ changes }} as
         {{ changes_sql(candidates, target, columns) }}
     {% endcall %}
-    {% set row_count = run_query('select count(*) from ' ~ changes).rows[0][0] | int %}
+    {% set row_count = rows_where(changes, 'true') %}
     {% if row_count %}
         {% call statement('merge') %}
             {{ merge_statement(target, changes, columns) }}

@@ -24,7 +24,7 @@ any more.
         {% if is_incremental() and not rebuild_asked() %}
             {% do state.update({'last_pinned_at': model_watermarks().get(relation_name(relation))}) %}
         {% endif %}
-        {% for id, made_current_at in run_query(snapshots_query(relation)).rows %}
+        {% for id, made_current_at in snapshots_of(relation) %}
             {% set moment = marked_value(made_current_at) %}
             {% if moment >= (state.pinned_at or '') %}
                 {% do state.update({'pin': marked_value(id), 'pinned_at': moment}) %}
@@ -37,27 +37,59 @@ any more.
     {% do return(state) %}
 {% endmacro %}
 
+{#-
+snapshots_of(relation): id and moment of each snapshot that was the relation's current one, marked, oldest first. All
+parents are asked at once: a query for each would cost as much as a small model. Not so beside the list of copies, which
+must be pinned before the table it tells of.
+-#}
+{% macro snapshots_of(relation) %}
+    {% set found = model.setdefault('_snapshots', {}) %}
+    {% if relation_name(relation) not in found %}
+        {% set queries = {relation_name(relation): snapshots_query(relation)} %}
+        {% for parent in pinned_parents() %}
+            {% do queries.update({relation_name(parent): snapshots_query(parent)}) %}
+        {% endfor %}
+        {% for name in queries %}
+            {% do found.update({name: []}) %}
+        {% endfor %}
+        {% for name, id, moment in run_query(queries.values() | join(' union all ')).rows %}
+            {% do found[name].append((id, moment)) %}
+        {% endfor %}
+    {% endif %}
+    {% do return(found[relation_name(relation)]) %}
+{% endmacro %}
+
+{#- The models, snapshots and sources this model reads; none if the list of copies is among them. -#}
+{% macro pinned_parents() %}
+    {% set found = [] %}
+    {% for id in model.depends_on.nodes if not id.startswith('seed.') %}
+        {% set parent = graph.sources[id] if id.startswith('source.') else graph.nodes[id] %}
+        {% set identifier = parent.identifier if id.startswith('source.') else parent.alias %}
+        {% if parent.schema ~ '.' ~ identifier == 'metadata.bulk_runs' %}
+            {% do return([]) %}
+        {% endif %}
+        {% do found.append(api.Relation.create(schema=parent.schema, identifier=identifier)) %}
+    {% endfor %}
+    {% do return(found) %}
+{% endmacro %}
+
 {#- Values carry an @ in front, so that dbt hands them over as text and never as its own guess at a type. -#}
 {% macro snapshots_query(relation) -%}
     select
+        '{{ relation_name(relation) }}',
         concat('@', cast(snapshot_id as {{ dbt.type_string() }})),
         concat('@', {{ utc_text_of('made_current_at') }})
     from {{ history_of(relation) }}
 {%- endmacro %}
 
-{#- model_watermarks(): up to where this model has read its parents, by their names; found once. -#}
+{#- model_watermarks(): up to where this model has read its parents, by their names. -#}
 {% macro model_watermarks() %}
-    {% if '_watermarks' not in model %}
-        {% set found = {} %}
-        {% for parent, moment in run_query(
-            "select source_table, concat('@', " ~ utc_text_of('last_sync_timestamp') ~ ") from " ~ watermarks_table()
-            ~ " where pipeline_name = '" ~ this.identifier ~ "'"
-        ).rows %}
-            {% do found.update({parent: marked_value(moment)}) %}
-        {% endfor %}
-        {% do model.update({'_watermarks': found}) %}
+    {% set all = run_state().watermarks %}
+    {% if all is none %}
+        {% set all = read_watermarks() %}
+        {% do run_state().update({'watermarks': all}) %}
     {% endif %}
-    {% do return(model['_watermarks']) %}
+    {% do return(all.get(this.identifier, {})) %}
 {% endmacro %}
 
 {% macro marked_value(text) %}

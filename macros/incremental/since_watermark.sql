@@ -9,7 +9,7 @@ A parent without a new snapshot is not read at all.
     {%- set parent = relation or only_parent() -%}
     {%- set state = parent_state(parent) -%}
     {{ pin_clause(state) }}
-    {%- if state.last_pin is not none and state.last_pin == state.pin %}
+    {%- if is_unchanged(parent) %}
     where false
     {%- elif state.last_pinned_at is not none %}
         {%- set seconds = var('lookback_seconds') if column == '_loaded_at' else 0 -%}
@@ -17,6 +17,12 @@ A parent without a new snapshot is not read at all.
     where {{ column }} > {{ utc_literal(read - modules.datetime.timedelta(seconds=seconds)) }}
     {%- endif -%}
 {%- endmacro %}
+
+{#- is_unchanged(relation): whether this model has read the parent's present snapshot before, so that it reads no row of it. -#}
+{% macro is_unchanged(relation) %}
+    {% set state = parent_state(relation) %}
+    {% do return(state.last_pin is not none and state.last_pin == state.pin) %}
+{% endmacro %}
 
 {#- pinned(relation): reads the parent's snapshot of this moment, whole. -#}
 {% macro pinned(relation) -%}

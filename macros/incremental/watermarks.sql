@@ -11,16 +11,32 @@ rows stamped with an earlier time would be passed over by the models that read t
     {% if execute %}
         {% do run_query('create schema if not exists metadata') %}
         {% do run_query(create_watermarks_statement()) %}
-        {% set latest = run_query(
-            "select concat('@', " ~ utc_text_of('max(last_sync_timestamp)') ~ ") from " ~ watermarks_table()
-            ~ " where source_table not like 'raw.%'"
-        ).rows[0][0] %}
-        {% if latest is not none and marked_value(latest) >= run_started_at.strftime('%Y-%m-%d %H:%M:%S.%f') %}
+        {% set watermarks = read_watermarks() %}
+        {% do run_state().update({'watermarks': watermarks}) %}
+        {% set latest = namespace(moment='') %}
+        {% for parents in watermarks.values() %}
+            {% for parent, moment in parents.items() if not parent.startswith('raw.') and moment > latest.moment %}
+                {% set latest.moment = moment %}
+            {% endfor %}
+        {% endfor %}
+        {% if latest.moment >= run_started_at.strftime('%Y-%m-%d %H:%M:%S.%f') %}
             {{ exceptions.raise_compiler_error(
-                'the clock (' ~ run_started_at ~ ') is behind the last run (' ~ marked_value(latest) ~ '): set it right, or wait'
+                'the clock (' ~ run_started_at ~ ') is behind the last run (' ~ latest.moment ~ '): set it right, or wait'
             ) }}
         {% endif %}
     {% endif %}
+{% endmacro %}
+
+{#- read_watermarks(): of every model, up to where it has read its parents: {model: {parent: moment}}. -#}
+{% macro read_watermarks() %}
+    {% set found = {} %}
+    {% for parent, name, moment in run_query(
+        "select source_table, pipeline_name, concat('@', " ~ utc_text_of('last_sync_timestamp') ~ ") from "
+        ~ watermarks_table()
+    ).rows %}
+        {% do found.setdefault(name, {}).update({parent: marked_value(moment)}) %}
+    {% endfor %}
+    {% do return(found) %}
 {% endmacro %}
 
 {% macro create_watermarks_statement() -%}
@@ -65,15 +81,9 @@ watermarks: the next one reads more than it needs, and the merge makes that harm
         {% endfor %}
     {% endfor %}
     {% if execute and found %}
-        {% set stored = {} %}
-        {% for row in run_query(
-            "select source_table, pipeline_name, concat('@', " ~ utc_text_of('last_sync_timestamp') ~ ") from "
-            ~ watermarks_table()
-        ).rows %}
-            {% do stored.update({(row[0], row[1]): marked_value(row[2])}) %}
-        {% endfor %}
+        {% set stored = run_state().watermarks or read_watermarks() %}
         {% set moved = [] %}
-        {% for parent, name, moment, rows in found if moment > stored.get((parent, name), '') %}
+        {% for parent, name, moment, rows in found if moment > stored.get(name, {}).get(parent, '') %}
             {% do moved.append(
                 "select '" ~ parent ~ "', '" ~ name ~ "', timestamp '" ~ moment ~ " UTC', cast("
                 ~ (rows if rows is not none else 'null') ~ " as bigint), " ~ run_timestamp()

@@ -3,6 +3,14 @@
     {%- set relation = source('raw', table) -%}
     {%- set rules = dict(reject_rules(table), **partial_reject_rules(table)) -%}
     {%- set is_hubspot = table.startswith('hubspot') -%}
+    {%- if is_unchanged(relation) -%}
+    select
+        cast(null as {{ dbt.type_string() }}) as _event_id,
+        cast(null as {{ dbt.type_string() }}) as rule,
+        '{{ relation_name(relation) }}' as source_table,
+        cast(null as {{ dbt.type_string() }}) as record_id
+    from {{ relation }} {{ since_watermark(relation) }}
+    {%- else -%}
     select
         _event_id,
         rule,
@@ -22,4 +30,5 @@
     ) as checked
     {{ each_of(rules.keys() | list, 'rule') }}
     where rule is not null
+    {%- endif -%}
 {%- endmacro %}

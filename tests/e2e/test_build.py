@@ -129,3 +129,31 @@ def test_a_failed_test_runs_again_until_it_passes(project: Project) -> None:
     assert third.failed_tests == []
     assert third.results != []
     assert fourth.results == []
+
+
+def test_a_test_is_asked_again_only_where_its_rows_may_have_changed(project: Project) -> None:
+    builder = Builder(
+        project.lake.settings, project.lake.catalog, Dbt(project.lake.settings, project_dir=project.folder)
+    )
+
+    def build_after_a_change(number: int) -> BuildReport:
+        project.lake.land(plain_orders(number, 1, version=2, orders=50))
+        return builder.build()
+
+    def proven(report: BuildReport) -> set[str]:
+        return {one.unique_id.split(".")[2] for one in report.results if one.is_proven}
+
+    first, second = build_after_a_change(30), build_after_a_change(31)
+    project.lake.spark.sql("insert into analytics.customer_metrics (currency) values ('USD')")
+    third = build_after_a_change(32)
+    project.lake.spark.sql("delete from analytics.customer_metrics where entity_id is null")
+    fourth = build_after_a_change(33)
+
+    key = "unique_key_customer_metrics_entity_id__currency"
+    assert proven(first) == set()
+    assert {key, "customer_360_counts_add_up"} <= proven(second)
+    assert "assert_customer_metrics_equal_attributed_orders" not in proven(second)
+    assert "unique_key_stg_shopify_orders_order_id" not in proven(second)
+    assert key in {one.unique_id.split(".")[2] for one in third.failed_tests}
+    assert key not in proven(fourth)
+    assert fourth.failed_tests == []

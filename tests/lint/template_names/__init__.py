@@ -68,6 +68,11 @@ def pinned(relation: object) -> str:
     return ""
 
 
+def is_unchanged(relation: object) -> bool:
+    """A first build."""
+    return False
+
+
 def relation_name(relation: object) -> str:
     """The name without its schema."""
     return str(relation)

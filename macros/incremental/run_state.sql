@@ -1,0 +1,15 @@
+{#-
+run_state(): what the nodes of one dbt run know together; it begins empty, with the run's first hook.
+
+    watermarks  {model: {parent: moment}} as they stood at the run's start; none if no hook has read them
+    unchanged   ids of the nodes that ran and wrote nothing
+
+A manifest outlives a run where runs share a process, and so would this: it belongs to one invocation.
+-#}
+{% macro run_state() %}
+    {% set state = graph.setdefault('frazil_run', {}) %}
+    {% if state.get('invocation_id') != invocation_id %}
+        {% do state.update({'invocation_id': invocation_id, 'watermarks': none, 'unchanged': []}) %}
+    {% endif %}
+    {% do return(state) %}
+{% endmacro %}

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from pyiceberg.catalog import Catalog
 
+from ingestion.bulk.dialects.base import by_name
 from ingestion.cdc.handoff import LogLostError
 from ingestion.errors import UsageError
 from ingestion.settings import Settings
@@ -212,6 +213,23 @@ def test_a_slot_that_is_dropped_behind_the_connector_fails_it_instead_of_leaving
     assert failed.failure
     with pytest.raises(LogLostError):
         pg.register()
+
+
+def test_check_names_foreign_keys_whose_changes_are_in_no_binlog(
+    mariadb: TestMariaDb, settings: Settings, catalog: Catalog, bus: TestBus, tmp_path: Path
+) -> None:
+    with followed("mysql", mariadb.database(), settings, catalog, bus, tmp_path) as site:
+        site.sql(
+            "create table parents (id int primary key)",
+            "create table silent (id int primary key, parent int,"
+            " constraint follows foreign key (parent) references parents (id) on update cascade)",
+            "create table loud (id int primary key, parent int, foreign key (parent) references parents (id))",
+        )
+
+        found = [one for one in by_name("mysql").check(site.source) if one.check == "foreign key"]
+
+    assert [one.level for one in found] == ["warn"]
+    assert f"{site.schema}.silent: what follows changes by itself" in found[0].message
 
 
 class Command:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pymysql
 
 from ingestion.bulk.dialects.mysql import discovery, log
-from ingestion.bulk.dialects.mysql.connection import Connection, connected, relation, rows, short
+from ingestion.bulk.dialects.mysql.connection import Connection, connected, literal, relation, rows, short
 from ingestion.bulk.findings import failed, passed, table_findings, warned
 from ingestion.bulk.model import Finding, SourceTable
 from ingestion.bulk.sources import DatabaseSource
@@ -22,6 +22,8 @@ def findings(source: DatabaseSource) -> Iterator[Finding]:
         yield from _privileges(connection, tables)
         yield _lock(connection, source)
         yield from _log(connection, source)
+        if "cdc" in source.modes:
+            yield from _cascades(connection, tables)
         for table in tables:
             if table.kind not in _TRANSACTIONAL:
                 fix = f"alter table {relation(table.schema, table.name)} engine = InnoDB"
@@ -81,6 +83,19 @@ def _log(connection: Connection, source: DatabaseSource) -> Iterator[Finding]:
     days = _kept_days(connection)
     if days is not None and 0 < days < 1:
         yield warned("binlog", f"is kept for {days * 24:.1f} hours", "keep it longer than a load takes")
+
+
+def _cascades(connection: Connection, tables: list[SourceTable]) -> Iterator[Finding]:
+    """What the storage engine changes by itself for a foreign key is in no log: only a copy brings it."""
+    known = {(table.schema, table.name) for table in tables}
+    schemas = ", ".join(literal(schema) for schema in sorted({schema for schema, _ in known})) or "''"
+    silent = "('CASCADE', 'SET NULL', 'SET DEFAULT')"
+    sql = f"""select constraint_schema, table_name, constraint_name from information_schema.referential_constraints
+              where (update_rule in {silent} or delete_rule in {silent}) and constraint_schema in ({schemas})"""
+    for schema, table, name in sorted(rows(connection, sql)):
+        if (schema, table) in known:
+            fix = "let it restrict, or run `frazil cdc repair` for this table regularly"
+            yield warned("foreign key", f"{schema}.{table}: what {name} changes by itself is not in the binlog", fix)
 
 
 def _kept_days(connection: Connection) -> float | None:

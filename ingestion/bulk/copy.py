@@ -2,8 +2,9 @@
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pyiceberg.table import Table
@@ -16,6 +17,8 @@ from ingestion.bulk.typed import out_of_range
 from ingestion.errors import ContractError, FrazilError
 from ingestion.lake.append import AppendTable, Marks
 from ingestion.lake.datafile import WrittenFile
+
+Prove = Callable[[str], Future[tuple[int, str]] | None]  # of a chunk's predicate
 
 
 class StoppedError(FrazilError):
@@ -54,14 +57,14 @@ def copy_chunks(run: Copy, snapshot: Snapshot, readers: int) -> None:
 
     def work() -> None:
         try:
-            with snapshot.reader() as reader:
+            with snapshot.reader() as reader, _prover(run, snapshot) as prove:
                 reader.hold(run.table)
                 while not failed.is_set():
                     try:
                         number = left.popleft()
                     except IndexError:
                         return
-                    _copy_chunk(run, reader, view, number, failed)
+                    _copy_chunk(run, reader, prove, view, number, failed)
         except BaseException:
             failed.set()
             raise
@@ -78,11 +81,23 @@ def copy_chunks(run: Copy, snapshot: Snapshot, readers: int) -> None:
         raise error
 
 
-def _copy_chunk(run: Copy, reader: Reader, view: View, number: int, failed: threading.Event) -> None:
+@contextmanager
+def _prover(run: Copy, snapshot: Snapshot) -> Iterator[Prove]:
+    """Starts taking a chunk's count and hash in the same view, by a connection of its own, while it is read."""
+    if not run.is_proven:
+        yield lambda predicate: None
+        return
+    with snapshot.reader() as reader, ThreadPoolExecutor(1, thread_name_prefix="proof") as pool:
+        reader.hold(run.table)
+        yield lambda predicate: pool.submit(source_total, run, reader, predicate)
+
+
+def _copy_chunk(run: Copy, reader: Reader, prove: Prove, view: View, number: int, failed: threading.Event) -> None:
     chunk = run.plan.chunks[number].chunk()
     maker = RowMaker(run.table, view, chunk.id)
     rows = 0
     counts: Counter[str] = Counter()
+    total = prove(chunk.predicate)
     try:
         with run.raw.new_file(run.run_id) as file:
             for batch in reader.read(run.table, chunk):
@@ -93,7 +108,7 @@ def _copy_chunk(run: Copy, reader: Reader, view: View, number: int, failed: thre
                     file.write(maker.made(batch))
                     rows += batch.num_rows
                     run.advance(batch.num_rows)
-            proof = source_hash(run, reader, chunk.predicate, rows)
+            proof = None if total is None else proven(run, chunk.predicate, rows, total.result())
             files = [file.finish()] if rows else []
     except BaseException:
         run.advance(-rows)
@@ -104,13 +119,6 @@ def _copy_chunk(run: Copy, reader: Reader, view: View, number: int, failed: thre
 
     commit_chunks(run, view, files, finished)
     run.out_of_range.update(counts)
-
-
-def source_hash(run: Copy, reader: Reader, predicate: str, rows: int) -> str | None:
-    """The source's hash of a chunk of which `rows` were read; raises ContractError if it counts differently."""
-    if not run.is_proven:
-        return None
-    return proven(run, predicate, rows, source_total(run, reader, predicate))
 
 
 def source_total(run: Copy, reader: Reader, predicate: str) -> tuple[int, str]:

@@ -20,7 +20,7 @@ from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 
-from ingestion.bulk.copy import Copy, StoppedError, commit_chunks, source_hash
+from ingestion.bulk.copy import Copy, StoppedError, commit_chunks, proven, source_total
 from ingestion.bulk.dialects.base import Jdbc, Reader, Snapshot
 from ingestion.bulk.marks import Finished, View
 from ingestion.bulk.model import Chunk, Column, SourceTable
@@ -78,8 +78,9 @@ def _load_group(run: Copy, jdbc: Jdbc, reader: Reader, view: View, numbers: Sequ
             rows[number] += file.rows
         run.advance(sum(rows.values()))
         proofs: dict[int, str | None] = dict.fromkeys(numbers)
-        if view.is_exact:
-            proofs = {one: source_hash(run, reader, chunks[one].predicate, rows[one]) for one in numbers}
+        if run.is_proven and view.is_exact:
+            predicates = {one: chunks[one].predicate for one in numbers}
+            proofs = {one: proven(run, by, rows[one], source_total(run, reader, by)) for one, by in predicates.items()}
 
         def finished(_: Sequence[WrittenFile]) -> dict[int, Finished]:
             return {

@@ -103,7 +103,7 @@ class Load:
             is_proven=self._options.is_proven,
             engine=self.engine,
         )
-        with announced(catalog, self._source, self._dialect, tables, readers * workers) as snapshot:
+        with announced(catalog, self._source, self._dialect, tables, job.connections * workers) as snapshot:
             shared = SharedView(snapshot)
             with ThreadPoolExecutor(workers, thread_name_prefix="table") as pool:
                 largest_first = sorted(tables, key=lambda table: -table.bytes)

@@ -80,6 +80,11 @@ class Job:
     is_proven: bool
     engine: str
 
+    @property
+    def connections(self) -> int:
+        """How many a table takes at most: a reader that proves has a second one."""
+        return self.readers * 2 if self.is_proven else self.readers
+
 
 class SharedView:
     """The load's one snapshot; a table whose reader failed asks whether it is still there."""
@@ -88,6 +93,10 @@ class SharedView:
         self.snapshot = snapshot
 
     def is_alive(self) -> bool:
+        """Twice: a connection that was lost while nobody used it fails at its next statement, and is replaced then."""
+        return self._answers() or self._answers()
+
+    def _answers(self) -> bool:
         try:
             with self.snapshot.reader() as reader:
                 reader.fetch("select 1")
@@ -227,7 +236,7 @@ class TableLoad:
             yield shared.snapshot
             return
         job = self._job
-        with announced(job.catalog, job.source, job.dialect, [self._found], job.readers) as snapshot:
+        with announced(job.catalog, job.source, job.dialect, [self._found], job.connections) as snapshot:
             yield snapshot
 
     def _prepare(self, snapshot: Snapshot) -> None:

@@ -1,7 +1,6 @@
 {#-
 kept_result(name, sql): keeps the rows of a query under a name until `drop_kept_result(name)`, in this session where the
-engine can, and returns what to read them by. Spark keeps them at the first read, which saves it a job: count what is kept
-before anything it reads is written.
+engine can, and returns what to read them by.
 -#}
 {% macro kept_result(name, sql) %}
     {{ return(adapter.dispatch('kept_result', 'frazil')(name, sql)) }}
@@ -9,7 +8,7 @@ before anything it reads is written.
 
 {% macro spark__kept_result(name, sql) %}
     {% do run_query('drop view if exists ' ~ name) %}
-    {% do run_query('cache lazy table ' ~ name ~ ' as ' ~ sql) %}
+    {% do run_query('cache table ' ~ name ~ ' as ' ~ sql) %}
     {% do return(name) %}
 {% endmacro %}
 

@@ -1,20 +1,20 @@
 {#-
-connected_components(links): groups records that are linked, directly or through others. `links` is a query that yields
+connected_components(links, name): groups records that are linked, directly or through others. `links` is a query that yields
 record_key, link_key and match_confidence; the result is a relation with one row per record in it:
 
     record_key, component_key (the smallest record_key of the group), match_confidence (of the record's best link)
 
 In a run, passes of four rounds are made until nothing changes; 20 rounds without an end are an error. A round about
 doubles the distance a key has travelled, so real data needs one pass. Where steps are not kept, two rounds stand inline:
-enough for the few records of a unit test.
+enough for the few records of a unit test. `name` tells the kept steps of two calls in one model apart.
 -#}
-{% macro connected_components(links) -%}
+{% macro connected_components(links, name='labels') -%}
     (
         select
             record_key,
             min(component_key) as component_key,
             max(match_confidence) as match_confidence
-        from {{ settled_labels(initial_labels(links), 4) }} as labels
+        from {{ settled_labels(initial_labels(links), 4, name) }} as labels
         group by record_key
     )
 {%- endmacro %}
@@ -30,9 +30,9 @@ enough for the few records of a unit test.
     ) as links
 {%- endmacro %}
 
-{% macro settled_labels(labels, rounds) %}
+{% macro settled_labels(labels, rounds, name) %}
     {% set is_run = execute and is_building() %}
-    {% set step = cached_step('labels_' ~ rounds, labels_after(labels, 4 if is_run else 2)) %}
+    {% set step = cached_step(name ~ '_' ~ rounds, labels_after(labels, 4 if is_run else 2)) %}
     {% if is_run and rows_where(step, 'component_key <> previous_key') %}
         {% if rounds == 20 %}
             {{ exceptions.raise_compiler_error(
@@ -40,14 +40,14 @@ enough for the few records of a unit test.
                 ~ ' generated e-mail addresses or phone numbers'
             ) }}
         {% endif %}
-        {% do return(settled_labels('select * from ' ~ step, rounds + 4)) %}
+        {% do return(settled_labels('select * from ' ~ step, rounds + 4, name)) %}
     {% endif %}
     {% do return(step) %}
 {% endmacro %}
 
 {#- The names of the steps `connected_components` may make. -#}
-{% macro label_steps() %}
-    {% do return(['labels_4', 'labels_8', 'labels_12', 'labels_16', 'labels_20']) %}
+{% macro label_steps(name='labels') %}
+    {% do return([name ~ '_4', name ~ '_8', name ~ '_12', name ~ '_16', name ~ '_20']) %}
 {% endmacro %}
 
 {#-

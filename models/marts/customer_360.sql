@@ -15,7 +15,12 @@ records as (
     select
         records.*,
         concat(
-            case records.source when 'shopify' then '1' when 'hubspot' then '2' else '3' end,
+            case records.source
+                when 'shopify' then '1'
+                when 'hubspot' then '2'
+                when 'stripe' then '3'
+                else '4'
+            end,
             records.source_id
         ) as precedence
     from {{ ref('entity_index') }} {{ pinned(ref('entity_index')) }} as records
@@ -39,6 +44,7 @@ profiles as (
         count(*) filter (where source = 'shopify') as shopify_record_count,
         count(*) filter (where source = 'stripe') as stripe_record_count,
         count(*) filter (where source = 'hubspot') as hubspot_record_count,
+        count(*) filter (where source = 'shop') as shop_record_count,
         count(distinct source) as source_count
     from records
     group by entity_id
@@ -84,6 +90,7 @@ select
     profiles.shopify_record_count,
     profiles.stripe_record_count,
     profiles.hubspot_record_count,
+    profiles.shop_record_count,
     coalesce(metrics.order_count_of_all, 0) as order_count,
     profiles.source_count > 1 as is_multi_source,
     coalesce(metrics.order_count_of_all, 0) > 1 as is_repeat_customer,

@@ -1,52 +1,71 @@
 {{ config(
-    unique_key=['block_type', 'block_value', 'source', 'source_id'],
-    meta={'recompute': ['source', 'source_id']},
+    unique_key=['record_key', 'rule'],
+    post_hook="{{ drop_steps(['found', 'stored']) }}",
+    meta={'gone_without': 'block_hash'},
 ) }}
 
+{%- set changed_records -%}
+    select *
+    from {{ ref('er_source_records') }} {{ since_watermark(ref('er_source_records'), '_built_at') }}
+{%- endset -%}
+
+{%- set found = cached_step('found', found_blocks(changed_records)) -%}
+{%- set stored = cached_step('stored', stored_blocks(found)) -%}
+
+{{ reads(changed_records) }}
 with
 
-changed as (
-
-    {{ changed_keys(ref('entity_index'), 'source, source_id', 'source, source_id') }}
-
-),
-
-records as (
-
-    select *
-    from {{ ref('entity_index') }} {{ pinned(ref('entity_index')) }}
-
-),
-
-blocks as (
+members as (
 
     select
-        'email' as block_type,
-        email_normalized as block_value,
-        source,
-        source_id,
-        entity_id
-    from records
-    where email_normalized is not null
+        found.record_key,
+        found.rule,
+        found.block_hash,
+        found.is_generic
+    from {{ found }} as found
+    where found.rule is not null
     union all
     select
-        'phone' as block_type,
-        phone_normalized as block_value,
-        source,
-        source_id,
-        entity_id
-    from records
-    where phone_normalized is not null
+        stored.record_key,
+        stored.rule,
+        stored.block_hash,
+        stored.is_generic
+    from {{ stored }} as stored
+    where not stored.is_changed
+
+),
+
+-- Values that many share tell nothing: who has them is not compared because of them.
+counted as (
+
+    select
+        record_key,
+        rule,
+        block_hash,
+        is_generic,
+        not is_generic
+        and count(*) over (partition by block_hash) <= {{ largest_block() }} as is_active
+    from members
 
 )
 
--- A changed record without any value is a row of nulls: the blocks it had are deleted.
 select
-    blocks.block_type,
-    blocks.block_value,
-    changed.source,
-    changed.source_id,
-    blocks.entity_id,
+    record_key,
+    rule,
+    block_hash,
+    is_generic,
+    is_active,
     {{ run_timestamp() }} as _built_at
-from changed
-left join blocks on changed.source = blocks.source and changed.source_id = blocks.source_id
+from counted
+union all
+select
+    stored.record_key,
+    stored.rule,
+    cast(null as bigint) as block_hash,
+    false as is_generic,
+    false as is_active,
+    {{ run_timestamp() }} as _built_at
+from {{ stored }} as stored
+left join {{ found }} as found
+    on stored.record_key = found.record_key and stored.rule = found.rule
+where stored.is_changed and found.rule is null

@@ -1,65 +1,88 @@
 {{ config(
     unique_key=['source', 'source_id'],
     full_refresh=false,
-    post_hook="{{ drop_steps(['changed', 'records'] + label_steps()) }}",
+    post_hook="{{ drop_steps(
+        ['changed', 'touched', 'edges', 'groups', 'parts'] + label_steps('group') + label_steps('part')
+    ) }}",
     meta={'gone_without': 'entity_id', 'stamps': ['updated_at']},
 ) }}
 
-{%- set unread_records -%}
+{%- set changed_records -%}
+    select record_key
+    from {{ ref('er_source_records') }} {{ since_watermark(ref('er_source_records'), '_built_at') }}
+    union distinct
+    select record_key
+    from {{ ref('blocking_index') }} {{ since_watermark(ref('blocking_index'), '_built_at') }}
+    union distinct
+    select key_low as record_key
+    from {{ ref('er_candidate_edges') }} {{ since_watermark(ref('er_candidate_edges'), '_built_at') }}
+    union distinct
+    select key_high as record_key
+    from {{ ref('er_candidate_edges') }} {{ since_watermark(ref('er_candidate_edges'), '_built_at') }}
+    union distinct
+    select record_a as record_key
+    from {{ ref('er_steward_overrides') }} {{ if_changed(ref('er_steward_overrides')) }}
+    union distinct
+    select record_b as record_key
+    from {{ ref('er_steward_overrides') }} {{ if_changed(ref('er_steward_overrides')) }}
+{%- endset -%}
+{%- set known_records -%}
+    select *
+    from {{ ref('er_source_records') }} {{ pinned(ref('er_source_records')) }}
+{%- endset -%}
+{#- Of twice as many records twice as many are alike by chance: each link weighs one bit less. -#}
+{%- set size = lake_size(known_records) -%}
+{%- set known_edges -%}
     select
-        'shopify' as source,
-        customer_id as source_id,
-        email,
-        phone,
-        first_name,
-        last_name,
-        nullif(concat_ws(' ', first_name, last_name), '') as full_name,
-        not is_deleted as is_living
-    from {{ ref('stg_shopify_customers') }}
-    {{ since_watermark(ref('stg_shopify_customers'), '_staged_at') }}
-    union all
-    select
-        'stripe' as source,
-        customer_id as source_id,
-        email,
-        phone,
-        cast(null as {{ dbt.type_string() }}) as first_name,
-        cast(null as {{ dbt.type_string() }}) as last_name,
-        full_name,
-        is_live and not is_deleted as is_living
-    from {{ ref('stg_stripe_customers') }}
-    {{ since_watermark(ref('stg_stripe_customers'), '_staged_at') }}
-    union all
-    select
-        'hubspot' as source,
-        concat(portal_id, ':', contact_id) as source_id,
-        email,
-        phone,
-        first_name,
-        last_name,
-        nullif(concat_ws(' ', first_name, last_name), '') as full_name,
-        not is_deleted as is_living
-    from {{ ref('stg_hubspot_contacts') }}
-    {{ since_watermark(ref('stg_hubspot_contacts'), '_staged_at') }}
+        edges.*,
+        edges.score_bits - {{ size.offset_bits }} as bits
+    from {{ ref('er_candidate_edges') }} {{ pinned(ref('er_candidate_edges')) }} as edges
 {%- endset -%}
 
-{#- Only changed records, their entities and the entities they match now are resolved again. -#}
-{%- set changed = cached_step('changed', matchable_records(unread_records)) -%}
-{%- set records = cached_step('records', affected_records(changed)) -%}
-{%- set is_small = execute and is_building() and rows_where(records, 'true') <= 10000 -%}
-{%- set components = connected_components(record_links(records, is_small)) -%}
+{#- Only changed records, those they are linked to and the groups of both are resolved again. -#}
+{%- set changed = kept_rows(
+    'changed', changed_records, {'record_key': dbt.type_string()}, is_incremental()
+) -%}
+{%- set touched = kept_rows(
+    'touched',
+    touched_records(changed, known_records, known_edges, size.is_other),
+    {
+        'record_key': dbt.type_string(),
+        'stored_entity_id': dbt.type_string(),
+        'stored_created_at': 'timestamp',
+    },
+) -%}
+{%- set is_small = execute and are_few(touched) -%}
+{%- set edges = kept_rows(
+    'edges',
+    edges_among(touched, known_edges, ref('er_tiers'), is_small),
+    {
+        'key_low': dbt.type_string(),
+        'key_high': dbt.type_string(),
+        'bits': 'decimal(9, 2)',
+        'is_link': 'boolean',
+        'is_conflict': 'boolean',
+    },
+    is_small
+) -%}
+{%- set components = resolved_components(edges, all_tiers(), is_small) -%}
 
 {%- set members -%}
     select {{ in_one_task(is_small) }}
         records.*,
+        not records.is_deleted as is_living,
         coalesce(components.component_key, records.record_key) as component_key,
-        coalesce(components.match_confidence, 1) as match_confidence,
-        case when records.is_living then records.stored_entity_id end as claimed_entity_id
-    from {{ records }} as records
-    left join {{ components }} as components on records.record_key = components.record_key
+        components.bits,
+        coalesce(components.resolution_group, records.record_key) as resolution_group,
+        coalesce(components.is_cut, false) as is_cut,
+        touched.stored_created_at,
+        case when not records.is_deleted then touched.stored_entity_id end as claimed_entity_id
+    from {{ touched }} as touched
+    inner join ({{ known_records }}) as records on touched.record_key = records.record_key
+    left join {{ components }} as components on touched.record_key = components.record_key
 {%- endset -%}
 
-{{ reads(unread_records) }}
+{{ reads(changed_records ~ known_records ~ known_edges) }}
 with
 
 resolved as (
@@ -83,7 +106,13 @@ select
     first_name,
     last_name,
     full_name,
-    cast(match_confidence as decimal(5, 2)) as match_confidence,
+    cast(
+        coalesce(1 / (1 + power(2e0, -cast(bits as double))), 1) as decimal(5, 2)
+    ) as match_confidence,
+    cast(bits as decimal(8, 2)) as match_bits,
+    resolution_group,
+    is_cut,
+    cast({{ size.offset_bits }} as int) as size_offset_bits,
     coalesce(stored_created_at, {{ run_timestamp() }}) as created_at,
     {{ run_timestamp() }} as updated_at,
     {{ run_timestamp() }} as _built_at

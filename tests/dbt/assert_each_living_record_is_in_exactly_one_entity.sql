@@ -20,6 +20,12 @@ staged as (
         concat(portal_id, ':', contact_id) as source_id
     from {{ ref('stg_hubspot_contacts') }}
     where not is_deleted
+    union all
+    select
+        'shop' as source,
+        user_id as source_id
+    from {{ ref('stg_shop_users') }}
+    where not is_deleted
 
 ),
 

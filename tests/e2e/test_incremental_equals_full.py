@@ -18,8 +18,9 @@ pytestmark = pytest.mark.spark
 
 BATCHES = 3
 BUILD = ("build", "--resource-types", "seed", "model")
-# Per-run statistics tell of runs, not of data; the moments a record was indexed at are the platform's own.
-RUN_TABLES = {"semantic.entity_resolution_stats"}
+# Per-run statistics and what became of ids tell of runs, not of data; the moments a record was indexed at are the
+# platform's own.
+RUN_TABLES = {"semantic.entity_resolution_stats", "semantic.entity_id_remap"}
 RUN_COLUMNS = {"semantic.entity_index": {"created_at", "updated_at"}}
 
 

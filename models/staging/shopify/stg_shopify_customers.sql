@@ -21,6 +21,7 @@ select
     coalesce(
         nullif(last_name, ''), {{ json_value('default_address', 'last_name') }}
     ) as last_name,
+    {{ json_value('default_address', 'address1') }} as address,
     {{ json_value('default_address', 'city') }} as city,
     {{ json_value('default_address', 'province') }} as state,
     {{ json_value('default_address', 'country') }} as country,

@@ -16,6 +16,7 @@ select
     nullif(email, '') as email,
     nullif(phone, '') as phone,
     name as full_name,
+    {{ json_value('address', 'line1') }} as address,
     {{ json_value('address', 'city') }} as city,
     {{ json_value('address', 'state') }} as state,
     {{ json_value('address', 'country') }} as country,

@@ -1,6 +1,7 @@
 """The names templates see while sqlfluff lints them, beside its own stand-ins for `ref`, `source` and the like.
 
-What reads the lake to write SQL (macros/incremental, macros/adapter) is not rendered: short forms stand for it. A
+What reads the lake or lists columns to write SQL (macros/incremental, macros/adapter, macros/entities) is not rendered:
+short forms stand for it. A
 macro with one form per engine stands as a call, or as a clause that both dialects parse.
 """
 
@@ -86,3 +87,59 @@ def run_timestamp() -> str:
 def rebuild_asked() -> bool:
     """An ordinary run."""
     return False
+
+
+def normalized_records(records: str) -> str:
+    """The records themselves."""
+    return records
+
+
+with_rarities = found_blocks = stored_blocks = normalized_records
+
+
+def largest_block() -> str:
+    """Some number."""
+    return "1"
+
+
+def a_query(*arguments: object) -> str:
+    """Any query."""
+    return "select * from pairs"
+
+
+candidate_pairs = scored_pairs = pairs_no_more = touched_records = edges_among = a_query
+
+
+def kept_rows(name: str, sql: str, columns: dict[str, str], if_few: bool = True) -> str:
+    """The query as a relation."""
+    return name
+
+
+def are_few(relation: str) -> bool:
+    """Not many."""
+    return True
+
+
+def all_tiers() -> str:
+    """Any relation."""
+    return "tiers"
+
+
+def moved_records(index: object) -> str:
+    """Pairs of ids."""
+    return "select entity_id as old_entity_id, entity_id as new_entity_id from entity_index"
+
+
+def if_changed(relation: object) -> str:
+    """The whole parent."""
+    return ""
+
+
+def resolved_components(*arguments: object) -> str:
+    """Any relation."""
+    return "components"
+
+
+def lake_size(records: object) -> dict[str, object]:
+    """A small lake."""
+    return {"offset_bits": 0, "is_other": False}

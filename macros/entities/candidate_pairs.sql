@@ -1,0 +1,55 @@
+{#-
+candidate_pairs(blocks, changed): pairs of records that share an active block, at least one of them changed: key_low,
+key_high and the rules that propose them. `blocks` is a query, `changed` a relation with record_key.
+-#}
+{% macro candidate_pairs(blocks, changed) -%}
+    select
+        least(mine.record_key, others.record_key) as key_low,
+        greatest(mine.record_key, others.record_key) as key_high,
+        {{ joined_values('least(mine.rule, others.rule)') }} as rules
+    from (
+        {{ blocks }}
+    ) as mine
+    {%- if is_incremental() and not rebuild_asked() %}
+    inner join {{ changed }} as changed on mine.record_key = changed.record_key
+    {%- endif %}
+    inner join (
+        {{ blocks }}
+    ) as others on mine.block_hash = others.block_hash and mine.record_key <> others.record_key
+    where mine.is_active and others.is_active
+    group by least(mine.record_key, others.record_key), greatest(mine.record_key, others.record_key)
+{%- endmacro %}
+
+{#- The stored pairs with a changed record that are none any more, as rows without a score. -#}
+{% macro pairs_no_more(changed, pairs) -%}
+    select
+        stored.key_low,
+        stored.key_high,
+        stored.rules,
+        {% for name in compared_levels() -%}
+            stored.{{ name }}_level,
+            stored.{{ name }}_bits,
+        {% endfor -%}
+        cast(null as decimal(8, 2)) as score_bits
+    from (
+        select * from {{ this }} where key_low in (select record_key from {{ changed }} as changed)
+        union distinct
+        select * from {{ this }} where key_high in (select record_key from {{ changed }} as changed)
+    ) as stored
+    left join {{ pairs }} as pairs on stored.key_low = pairs.key_low and stored.key_high = pairs.key_high
+    where pairs.key_low is null
+{%- endmacro %}
+
+{#- weight_of(comparison): its level's bits; 0 where a record does not say. A shared name also weighs by how rare it is. -#}
+{% macro weight_of(name) -%}
+    {%- set weight -%}
+        coalesce(element_at(weights.bits, concat('{{ name }}:', cast({{ name }}_level as {{ dbt.type_string() }}))), 0)
+    {%- endset -%}
+    {%- if name == 'first_name' -%}
+        {{ weight }} + case when first_name_level in (4, 5) then coalesce(first_name_rarity_bits, 0) else 0 end
+    {%- elif name == 'last_name' -%}
+        {{ weight }} + case when last_name_level = 4 then coalesce(last_name_rarity_bits, 0) else 0 end
+    {%- else -%}
+        {{ weight }}
+    {%- endif -%}
+{%- endmacro %}

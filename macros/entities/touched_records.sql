@@ -1,0 +1,164 @@
+{#-
+touched_records(changed, records, edges, is_everything): the records whose entity may change: the changed ones, those they
+are linked to, and all of the groups these were in. No link leads from any of these to another record, so resolving them
+alone gives what resolving everything would. Added are stored_entity_id and stored_created_at, null for a record that is
+not in the index yet.
+-#}
+{% macro touched_records(changed, records, edges, is_everything) -%}
+    {%- if not is_incremental() -%}
+    select
+        record_key,
+        cast(null as {{ dbt.type_string() }}) as stored_entity_id,
+        nullif({{ run_timestamp() }}, {{ run_timestamp() }}) as stored_created_at
+    from ({{ records }}) as records
+    {%- elif is_everything or rebuild_asked() -%}
+    select
+        records.record_key,
+        stored.entity_id as stored_entity_id,
+        stored.created_at as stored_created_at
+    from ({{ records }}) as records
+    left join {{ this }} as stored on records.source = stored.source and records.source_id = stored.source_id
+    {%- else -%}
+    select
+        record_key,
+        max(entity_id) as stored_entity_id,
+        max(created_at) as stored_created_at
+    from (
+        select
+            {{ record_key() }} as record_key,
+            entity_id,
+            created_at
+        from {{ this }}
+        where resolution_group in (
+            select resolution_group
+            from {{ this }}
+            where {{ record_key() }} in (
+                {{ changed_and_linked(changed, edges) }}
+            )
+        )
+        union all
+        select
+            record_key,
+            null as entity_id,
+            null as created_at
+        from {{ changed }} as changed
+    ) as both_kinds
+    group by record_key
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro changed_and_linked(changed, edges) -%}
+    select record_key
+    from {{ changed }} as changed
+    union all
+    select edges.key_high
+    from ({{ edges }}) as edges
+    inner join {{ changed }} as changed on edges.key_low = changed.record_key
+    inner join {{ ref('er_tiers') }} as tiers on tiers.tier = 0 and edges.bits >= tiers.least_bits
+    union all
+    select edges.key_low
+    from ({{ edges }}) as edges
+    inner join {{ changed }} as changed on edges.key_high = changed.record_key
+    inner join {{ ref('er_tiers') }} as tiers on tiers.tier = 0 and edges.bits >= tiers.least_bits
+    union all
+    select decisions.key_high
+    from ({{ steward_decisions() }}) as decisions
+    inner join {{ changed }} as changed on decisions.key_low = changed.record_key
+    union all
+    select decisions.key_low
+    from ({{ steward_decisions() }}) as decisions
+    inner join {{ changed }} as changed on decisions.key_high = changed.record_key
+{%- endmacro %}
+
+{% macro record_key() -%}
+    concat(source, ':', source_id)
+{%- endmacro %}
+
+{#-
+edges_among(touched, edges, tiers, is_small): of the edges of these records, the links (is_link), with what they weigh,
+and the conflicts (is_conflict): pairs that one entity must not hold both of. A steward's decision stands above both.
+-#}
+{% macro edges_among(touched, edges, tiers, is_small) -%}
+    select {{ in_one_task(is_small) }}
+        key_low,
+        key_high,
+        max(case when decision = 'must_link' then 999 else bits end) as bits,
+        max(case decision when 'must_link' then true when 'cannot_link' then false else is_link end) as is_link,
+        max(case decision when 'must_link' then false when 'cannot_link' then true else is_conflict end) as is_conflict
+    from (
+        select
+            judged.*,
+            max(steward_decision) over (partition by key_low, key_high) as decision
+        from (
+            select
+                edges.key_low,
+                edges.key_high,
+                edges.bits,
+                edges.bits >= tiers.least_bits as is_link,
+                edges.bits < -6 or edges.bits < 0 and coalesce(edges.first_name_level = 0, false) as is_conflict,
+                cast(null as {{ dbt.type_string() }}) as steward_decision
+            from ({{ edges }}) as edges
+            inner join {{ touched }} as touched on edges.key_low = touched.record_key
+            inner join {{ tiers }} as tiers on tiers.tier = 0
+            union all
+            select
+                decisions.key_low,
+                decisions.key_high,
+                null as bits,
+                false as is_link,
+                false as is_conflict,
+                decisions.decision as steward_decision
+            from ({{ steward_decisions() }}) as decisions
+            inner join {{ touched }} as touched on decisions.key_low = touched.record_key
+        ) as judged
+    ) as decided
+    group by key_low, key_high
+    having
+        max(case decision when 'must_link' then true when 'cannot_link' then false else is_link end)
+        or max(case decision when 'must_link' then false when 'cannot_link' then true else is_conflict end)
+{%- endmacro %}
+
+{#- steward_decisions(): the latest decision of each pair. -#}
+{% macro steward_decisions() -%}
+    select
+        least(record_a, record_b) as key_low,
+        greatest(record_a, record_b) as key_high,
+        max_by(decision, decided_at) as decision
+    from {{ ref('er_steward_overrides') }} {{ pinned(ref('er_steward_overrides')) }}
+    where record_a <> record_b
+    group by least(record_a, record_b), greatest(record_a, record_b)
+{%- endmacro %}
+
+{#- all_tiers(): the tiers, and a last one for what a steward has put together whatever else is true. -#}
+{% macro all_tiers() -%}
+    (
+        select
+            tier,
+            least_bits,
+            most_records
+        from {{ ref('er_tiers') }}
+        union all
+        select
+            99 as tier,
+            cast(900 as decimal(6, 2)) as least_bits,
+            1000000 as most_records
+    )
+{%- endmacro %}
+
+{#-
+lake_size(records): offset_bits, how many bits the number of living records takes from every link: one for each doubling
+beyond 65,536; and is_other, whether the stored index was made with another offset.
+-#}
+{% macro lake_size(records) %}
+    {% set size = {'offset_bits': 0, 'is_other': false} %}
+    {% if execute and is_building() %}
+        {% set count = rows_where('(' ~ records ~ ') as records', 'not is_deleted') %}
+        {% for doubling in range(17, 40) if count >= 2 ** doubling %}
+            {% do size.update({'offset_bits': loop.index}) %}
+        {% endfor %}
+        {% if is_incremental() %}
+            {% do size.update({'is_other': rows_where(this, 'size_offset_bits <> ' ~ size.offset_bits) > 0}) %}
+        {% endif %}
+    {% endif %}
+    {% do return(size) %}
+{% endmacro %}

@@ -1,0 +1,55 @@
+{{ config(
+    unique_key=['key_low', 'key_high'],
+    post_hook="{{ drop_steps(['changed', 'pairs']) }}",
+    meta={'gone_without': 'score_bits'},
+) }}
+
+{%- set changed_keys_sql -%}
+    select record_key
+    from {{ ref('er_source_records') }} {{ since_watermark(ref('er_source_records'), '_built_at') }}
+    union distinct
+    select record_key
+    from {{ ref('blocking_index') }} {{ since_watermark(ref('blocking_index'), '_built_at') }}
+{%- endset -%}
+
+{%- set changed = cached_step('changed', changed_keys_sql) -%}
+{%- set blocks -%}
+    select *
+    from {{ ref('blocking_index') }} {{ pinned(ref('blocking_index')) }}
+{%- endset -%}
+{%- set records -%}
+    select *
+    from {{ ref('er_source_records') }} {{ pinned(ref('er_source_records')) }}
+{%- endset -%}
+{%- set pairs = cached_step('pairs', candidate_pairs(blocks, changed)) -%}
+
+{{ reads(changed_keys_sql ~ blocks ~ records) }}
+with
+
+scored as (
+
+    {{ scored_pairs(pairs, records, blocks) }}
+    {% if is_incremental() %}
+        union all
+        {{ pairs_no_more(changed, pairs) }}
+    {% endif %}
+
+)
+
+select
+    key_low,
+    key_high,
+    rules,
+    first_name_level,
+    first_name_bits,
+    last_name_level,
+    last_name_bits,
+    email_level,
+    email_bits,
+    phone_level,
+    phone_bits,
+    address_level,
+    address_bits,
+    score_bits,
+    {{ run_timestamp() }} as _built_at
+from scored

@@ -1,0 +1,104 @@
+{{ config(unique_key='record_key') }}
+
+{%- set unread_records -%}
+    select
+        'shopify' as source,
+        customer_id as source_id,
+        email,
+        phone,
+        first_name,
+        last_name,
+        nullif(concat_ws(' ', first_name, last_name), '') as full_name,
+        address,
+        city,
+        postal_code,
+        country,
+        not is_deleted as is_living
+    from {{ ref('stg_shopify_customers') }}
+    {{ since_watermark(ref('stg_shopify_customers'), '_staged_at') }}
+    union all
+    select
+        'stripe' as source,
+        customer_id as source_id,
+        email,
+        phone,
+        cast(null as {{ dbt.type_string() }}) as first_name,
+        cast(null as {{ dbt.type_string() }}) as last_name,
+        full_name,
+        address,
+        city,
+        postal_code,
+        country,
+        is_live and not is_deleted as is_living
+    from {{ ref('stg_stripe_customers') }}
+    {{ since_watermark(ref('stg_stripe_customers'), '_staged_at') }}
+    union all
+    select
+        'hubspot' as source,
+        concat(portal_id, ':', contact_id) as source_id,
+        email,
+        phone,
+        first_name,
+        last_name,
+        nullif(concat_ws(' ', first_name, last_name), '') as full_name,
+        address,
+        city,
+        postal_code,
+        country,
+        not is_deleted as is_living
+    from {{ ref('stg_hubspot_contacts') }}
+    {{ since_watermark(ref('stg_hubspot_contacts'), '_staged_at') }}
+    union all
+    select
+        'shop' as source,
+        user_id as source_id,
+        email,
+        phone,
+        cast(null as {{ dbt.type_string() }}) as first_name,
+        cast(null as {{ dbt.type_string() }}) as last_name,
+        full_name,
+        cast(null as {{ dbt.type_string() }}) as address,
+        cast(null as {{ dbt.type_string() }}) as city,
+        cast(null as {{ dbt.type_string() }}) as postal_code,
+        country,
+        not is_deleted as is_living
+    from {{ ref('stg_shop_users') }}
+    {{ since_watermark(ref('stg_shop_users'), '_staged_at') }}
+{%- endset -%}
+
+with
+
+records as (
+
+    {{ with_rarities(normalized_records(unread_records)) }}
+
+)
+
+-- Nothing is kept of a record that is no longer living but that it was there.
+select
+    record_key,
+    source,
+    source_id,
+    email,
+    phone,
+    first_name,
+    last_name,
+    full_name,
+    email_normalized,
+    phone_normalized,
+    email_local,
+    email_domain,
+    phone_suffix,
+    first_name_normalized,
+    first_name_canonical,
+    last_name_normalized,
+    street_normalized,
+    house_number,
+    postal_code_normalized,
+    city_normalized,
+    country_code,
+    first_name_rarity_bits,
+    last_name_rarity_bits,
+    not is_living as is_deleted,
+    {{ run_timestamp() }} as _built_at
+from records

@@ -21,6 +21,7 @@ NOUNS = {
     "reconcile": "Prove that raw holds what a database held.",
     "quarantine": "List, show and replay what could not be read.",
     "run": "Sink, then dbt build of what has new input.",
+    "er": "Which records are one customer: why, what to look at, decisions.",
     "query": "Read lake tables with SQL, without Spark.",
     "status": "Journals, tables, watermarks and quarantine at a glance.",
     "maintain": "Compaction, old snapshots, lost files, by each folder's policy.",

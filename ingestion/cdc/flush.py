@@ -41,7 +41,7 @@ class Pile:
             self.rows += taken.rows.num_rows
         if taken.rejected:
             self.rejected.setdefault(partition.place, []).extend(taken.rejected)
-        for name in ("messages", "tombstones", "seen", "events"):
+        for name in ("messages", "bytes", "tombstones", "seen", "events"):
             setattr(self.counts, name, getattr(self.counts, name) + getattr(taken, name))
 
     def commit(self, run_id: str) -> Commit | None:
@@ -49,10 +49,13 @@ class Pile:
         table = self.followed.raw
         if not self.parts:
             return table.commit([], lambda stored, files: self._decided(stored, run_id))
-        with table.new_file(run_id) as writer:
-            for part in _alike(self.parts):
-                writer.write(part)
-            written = writer.finish()
+        try:
+            with table.new_file(run_id) as writer:
+                for part in _alike(self.parts):
+                    writer.write(part)
+                written = writer.finish()
+        except OSError as error:
+            raise RetryableError(f"{table.name}: nothing committed, {error}") from error
         return table.commit([written], lambda stored, files: self._decided(stored, run_id))
 
     def _decided(self, stored: Table, run_id: str) -> Marks:

@@ -28,7 +28,8 @@ class Partition:
     """A partition that this process has: where its table ends, and how far it was read since.
 
     `stored` is the mark in the lake that the next commit must find. It is read from `first`, None for the beginning.
-    `is_adrift`: the consumer is not there yet, so what it gives is not what comes next. `turns` counts the rewinds.
+    `is_lost`: the mark must be read again. `is_adrift`: the consumer is not there yet, so what it gives is not what
+    comes next. `turns` counts the rewinds.
     """
 
     topic: str
@@ -42,6 +43,7 @@ class Partition:
     first: int | None = None
     is_stopped: bool = False
     is_adrift: bool = False
+    is_lost: bool = False
     turns: int = 0
 
     def rewind(self, stored: Offset | None, first: int | None = None) -> None:
@@ -80,6 +82,7 @@ class Taken:
     """
 
     messages: int = 0
+    bytes: int = 0
     tombstones: int = 0
     seen: int = 0
     events: int = 0
@@ -101,6 +104,7 @@ class Intake:
         taken = Taken(messages=len(letters))
         full = [letter for letter in letters if letter.value is not None]
         taken.tombstones = len(letters) - len(full)
+        taken.bytes = sum(len(letter.value) for letter in full if letter.value is not None)
         found: list[Change] = []
         last, tail = partition.last, f"-{partition.number}"
         head, key = self._head, self._key

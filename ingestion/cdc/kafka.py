@@ -16,10 +16,11 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
-from ingestion.errors import PermanentError, RetryableError
+from ingestion.errors import FrazilError, PermanentError, RetryableError
 
 log = logging.getLogger(__name__)
 Place = tuple[str, int]
+_TRIES = 10
 _SAY_AGAIN_AFTER = 30.0  # seconds between two lines about the same trouble
 _LOST = (KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET)
 _PASSING = (
@@ -55,7 +56,7 @@ class Stream:
         self.ended: set[Place] = set()  # partitions of which all that can be read was read
         self._lock = threading.Lock()
         self.is_assigned = False
-        self._trouble: PermanentError | None = None
+        self._trouble: FrazilError | None = None
         self._consumer = Consumer(
             {
                 **config,
@@ -86,7 +87,8 @@ class Stream:
         except KafkaException as error:
             raise RetryableError(f"Kafka at {self.servers}: {error.args[0].str()}") from error
         if self._trouble is not None:
-            raise self._trouble
+            found, self._trouble = self._trouble, None
+            raise found
         good = []
         for message in messages:
             trouble = message.error()
@@ -180,20 +182,32 @@ class Stream:
         self._consumer.close()
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        places = [(found.topic, found.partition) for found in partitions]
         try:
-            places = [(found.topic, found.partition) for found in partitions]
-            self._given(places)
-            starts = {place: self._start(place) for place in places}
-        except PermanentError as error:  # an exception from here would be lost in the client
+            self._given_at_last(places)
+        except FrazilError as error:  # an exception from here would be lost in the client
             self._trouble = error
             consumer.assign([])
             return
+        starts = {place: self._start(place) for place in places}
         self.ended.difference_update(places)
         for found in partitions:
             start = starts[found.topic, found.partition]
             found.offset = OFFSET_BEGINNING if start is None else start
         consumer.assign(partitions)
         self.is_assigned = True
+
+    def _given_at_last(self, places: Sequence[Place]) -> None:
+        """The group waits for us meanwhile, so not for long."""
+        for number in range(_TRIES):
+            try:
+                self._given(places)
+                return
+            except RetryableError as error:
+                if number + 1 == _TRIES:
+                    raise
+                log.warning("places_not_known", extra={"reason": str(error), "next": "tried again"})
+                time.sleep(1.0)
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._taken([(found.topic, found.partition) for found in partitions], False)

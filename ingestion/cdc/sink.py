@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from pyiceberg.catalog import Catalog
+from sqlalchemy.exc import SQLAlchemyError
 
 from ingestion.bulk.dialects.base import by_name
 from ingestion.bulk.sources import DatabaseSource
@@ -36,6 +37,7 @@ class Limits:
 
     seconds: float = 2.0
     events: int = 50_000
+    bytes: int = 128 << 20
     columns_seconds: float = 60.0
 
 
@@ -99,13 +101,17 @@ class Sink:
             if once:
                 self._once(should_stop, known, wait_seconds)
             while not once and not should_stop():
-                self._turn()
+                try:
+                    self._turn()
+                except RetryableError as error:
+                    log.warning("turn_failed", extra={"source": self._source.name, "reason": str(error)})
+                    time.sleep(1.0)
             if not once:
                 self._flush(is_last=True)
         finally:
             gc.enable()
-        for error in self._held.stopped.values():
-            raise error
+        for stopped in self._held.stopped.values():
+            raise stopped
         return self.totals
 
     def close(self) -> None:
@@ -146,7 +152,8 @@ class Sink:
         messages = self.stream.read(min(_READ_AT_ONCE, self._limits.events), max(min(left, 0.2), 0.01))
         if messages:
             self._held.take(messages)
-        if self._held.held >= self._limits.events or time.monotonic() >= self._flush_at:
+        is_full = self._held.held >= self._limits.events or self._held.held_bytes >= self._limits.bytes
+        if is_full or time.monotonic() >= self._flush_at:
             self._flush()
             self._flush_at = 0.0
             if time.monotonic() - self._columns_at > self._limits.columns_seconds:
@@ -183,7 +190,7 @@ class Sink:
             log.info("ranked_again", extra={"table": name, "reason": str(error)})
             time.sleep(0.05)
             self._held.give_up(places)
-        except RetryableError as error:
+        except (RetryableError, OSError, SQLAlchemyError) as error:
             metrics.FAILURES.labels(name).inc()
             log.warning("flush_failed", extra={"table": name, "reason": str(error), "next": "read again"})
             self._held.give_up(places)

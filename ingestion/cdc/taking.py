@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from confluent_kafka import Message
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
+from sqlalchemy.exc import SQLAlchemyError
 
 from ingestion.bulk.sources import DatabaseSource
 from ingestion.cdc import metrics
@@ -42,6 +43,11 @@ class Holdings:
         """Messages that wait for their commit."""
         return sum(pile.counts.messages for pile in self.piles.values())
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of these messages."""
+        return sum(pile.counts.bytes for pile in self.piles.values())
+
     def take(self, messages: Sequence[Message]) -> None:
         """Messages as the consumer gave them. What must be read again is; a table that cannot go on is stopped."""
         letters: dict[Place, list[Letter]] = {}
@@ -52,15 +58,24 @@ class Holdings:
         turns = {place: partition.turns for place, partition in self.partitions.items()}
         for place, found in letters.items():
             partition = self.partitions.get(place)
-            if partition is None or partition.is_stopped or partition.is_adrift or partition.turns != turns.get(place):
+            if partition is None or partition.turns != turns.get(place):
+                continue
+            if partition.is_stopped or partition.is_lost or partition.is_adrift:
                 continue
             fresh = [letter for letter in found if letter.offset >= partition.next]
             if fresh:
                 self._take_part(partition, fresh)
 
     def settle(self) -> None:
-        """Bring partitions that are adrift to their place, if the consumer lets us now."""
+        """Bring partitions that were given up to their place, if lake and consumer let us now."""
         for partition in self.partitions.values():
+            if partition.is_lost:
+                try:
+                    partition.rewind(self.mark(partition.place))
+                except RetryableError as error:
+                    log.warning("mark_not_read", extra={"topic": partition.topic, "reason": str(error)})
+                    continue
+                partition.is_lost, partition.is_adrift = False, True
             if partition.is_adrift:
                 partition.is_adrift = not self.stream.seek(partition.place, partition.first)
 
@@ -76,8 +91,10 @@ class Holdings:
         for place in again:
             partition = self.partitions.get(place)
             if partition is not None:
-                partition.rewind(self.mark(place))
-                partition.is_adrift = not self.stream.seek(place, partition.first)
+                partition.turns += 1
+                partition.is_lost = True
+                self.stream.ended.discard(place)
+        self.settle()
 
     def stop(self, name: str, error: FrazilError) -> None:
         """This raw table does not go on; the others do."""
@@ -101,6 +118,8 @@ class Holdings:
             return stored_offset(AppendTable(self._catalog, name).table.properties, *place)
         except NoSuchTableError:
             return self._quarantine.start(place)
+        except (SQLAlchemyError, OSError) as error:
+            raise RetryableError(f"{name}: the lake does not answer ({' '.join(str(error).split())[:200]})") from error
 
     def given(self, places: Sequence[Place]) -> None:
         """These partitions are ours now. Raises PermanentError for a topic that is not the one that raw has read."""
@@ -128,7 +147,7 @@ class Holdings:
         turns = partition.turns
         try:
             self._piled(partition, letters)
-        except RetryableError as error:
+        except (RetryableError, SQLAlchemyError, OSError) as error:
             more = {"source": self._source.name, "topic": partition.topic, "reason": str(error)}
             log.warning("not_taken", extra={**more, "next": "read again"})
             metrics.FAILURES.labels(self._tables.raw_name(partition.topic) or partition.topic).inc()

@@ -1,0 +1,96 @@
+"""Staging of a followed table: its current state after 10,000 changes on a million rows, against a full rebuild."""
+
+import os
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from benchmarks.report import report
+from ingestion.bulk.declared import declared, ensure_declared
+from ingestion.bulk.rows import with_platform_columns
+from ingestion.bulk.state import RUNS, RUNS_COLUMNS
+from ingestion.lake.append import AppendTable
+from ingestion.lake.tables import TIMESTAMP
+from ingestion.settings import Settings
+from tests.support.lake import Lake
+
+ROWS = int(os.environ.get("FRAZIL_BENCH_ROWS_STAGED", "1000000"))
+CHANGES = ROWS // 100
+RAW, MODEL = "raw.shop_orders", "stg_shop_orders"
+START = datetime(2026, 1, 5, 8, tzinfo=UTC)
+
+
+def main() -> None:
+    """The copy is written first and not measured; Spark is warmed by a first build of it."""
+    with tempfile.TemporaryDirectory(prefix="frazil-bench-staging-") as folder:
+        lake = Lake(Settings(home=Path(folder).resolve()))
+        ensure_declared(lake.catalog)
+        raw = AppendTable(lake.catalog, RAW)
+        raw.append(_rows(0, ROWS, "r", "batch", "00000000/00001000.0000000000"), "copy", {})
+        AppendTable(lake.catalog, RUNS).append(_copy(), "copy", {})
+        _build(lake, full=True)
+        full = min(_build(lake, full=True) for _ in range(2))
+        changed = []
+        for number in range(3):
+            position = f"00000000/0000{number + 2}000.1"
+            raw.append(_rows(number * 7, CHANGES, "u", "cdc", position, step=97), f"sink-{number}", {})
+            changed.append(_build(lake, full=False))
+        nothing = _build(lake, full=False)
+    ratio = sorted(changed)[1] / full
+    facts = {
+        "rows": ROWS,
+        "changes": CHANGES,
+        "full_seconds": round(full, 2),
+        "changed_seconds": [round(one, 2) for one in changed],
+        "nothing_new_seconds": round(nothing, 2),
+        "load": os.getloadavg()[0],
+    }
+    report("cdc_staging", ratio, "of full", "<= 0.2", ratio <= 0.2, facts)
+
+
+def _build(lake: Lake, *, full: bool) -> float:
+    started = time.perf_counter()
+    lake.dbt("run", "--select", MODEL, *(["--full-refresh"] if full else []))
+    return time.perf_counter() - started
+
+
+def _rows(first: int, count: int, op: str, load_type: str, position: str, step: int = 1) -> pa.Table:
+    """Rows of every `step`th key from `first` on; those of the log have places of their own."""
+    numbers = [(first + step * number) % ROWS for number in range(count)]
+    columns = {field.name: _values(field, numbers) for field in declared()[RAW]}
+    if op == "r":
+        columns["_position"] = pa.repeat(pa.scalar(position), count)
+    else:
+        columns["_position"] = pa.array([f"{position}{place:036d}" for place in range(count)])
+    columns["_event_id"] = pa.array([f"{position}:{number}" for number in numbers])
+    columns["_op"], columns["_load_type"] = pa.repeat(pa.scalar(op), count), pa.repeat(pa.scalar(load_type), count)
+    columns["_source_at"] = pa.repeat(pa.scalar(datetime.now(UTC), TIMESTAMP), count)
+    schema = pa.schema([field for field in with_platform_columns(declared()[RAW]) if field.name in columns])
+    return pa.table({name: columns[name] for name in schema.names}, schema=schema)
+
+
+def _values(field: pa.Field, numbers: list[int]) -> pa.Array:
+    if pa.types.is_timestamp(field.type):
+        return pa.repeat(pa.scalar(START, TIMESTAMP), len(numbers)).cast(field.type)
+    if pa.types.is_string(field.type):
+        return pa.array([f"{field.name} {number % 1000}" for number in numbers])
+    if pa.types.is_date(field.type) or pa.types.is_boolean(field.type) or pa.types.is_binary(field.type):
+        return pa.nulls(len(numbers), field.type)
+    if pa.types.is_decimal(field.type):
+        return pa.array([number % 1000 for number in numbers], pa.int64()).cast(pa.decimal128(20, 0)).cast(field.type)
+    return pa.array(numbers, pa.int64()).cast(field.type)
+
+
+def _copy() -> pa.Table:
+    row = {
+        "source": "shop",
+        "table_name": RAW,
+        "consistency": "snapshot",
+        "position": "00000000/00001000",
+        "started_at": START,
+        "completed_at": START,
+    }
+    return pa.Table.from_pylist([row], schema=pa.schema(list(RUNS_COLUMNS)[:-2]))

@@ -31,9 +31,9 @@ def samples() -> dict[str, set[str]]:
         found |= {name + kind: {*metric.labels, *(["le"] if kind == "_bucket" else [])} for kind in kinds}
     for collector in (sink.ENTRIES, sink.ROWS, sink.RETRIES, sink.FAILURES, sink.COMMIT_SECONDS):
         assert collector in REGISTRY._collector_to_names
-        for metric in collector.collect():
-            kinds = ("_bucket", "_sum", "_count") if metric.type == "histogram" else ("_total",)
-            found |= {metric.name + kind: {*collector._labelnames, "le"} for kind in kinds}
+        for family in collector.collect():
+            kinds = ("_bucket", "_sum", "_count") if family.type == "histogram" else ("_total",)
+            found |= {family.name + kind: {*collector._labelnames, "le"} for kind in kinds}
     return found
 
 

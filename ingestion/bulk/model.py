@@ -1,6 +1,6 @@
 """What a database holds and how it is read: the words shared by dialects, engines and commands."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -54,11 +54,21 @@ class SourceTable:
     bytes: int = 0
     excluded: Mapping[str, str] = field(default_factory=dict)  # column -> why it is not read
     kind: str = "table"  # or "partitioned", or the storage engine where it matters
+    watched: tuple[str, ...] = ()  # columns outside the contract: rows with a value there are left out
+    takes_watched: bool = False  # the other way round: those rows alone
 
     @property
     def raw_schema(self) -> pa.Schema:
         """The source's columns in raw, in order, without the platform's (`_raw_overflow` and the rest)."""
         return pa.schema([column.field for column in self.columns])
+
+    def condition(self, predicate: str, quoted: Callable[[str], str]) -> str:
+        """SQL for the rows of a chunk that are read, empty for all."""
+        if not self.watched:
+            return predicate
+        within = " and ".join(f"{quoted(name)} is null" for name in self.watched)
+        own = f"not ({within})" if self.takes_watched else f"({within})"
+        return f"({predicate}) and {own}" if predicate else own
 
 
 @dataclass(frozen=True)

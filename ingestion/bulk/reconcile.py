@@ -103,7 +103,7 @@ class Reconciliation:
         if newest is None:
             return [self._none(table, f"has no complete copy; run `frazil bulk load {self._source.name}`")]
         run_id, mark = newest
-        if self._source.contract_of(table.schema, table.name) == "discard_value":
+        if self._source.contract_of(table.schema, table.name) in ("discard_value", "discard_row"):
             table = enforced(noticed(self._catalog, self._source, table))
         if mark.columns != column_print(table):
             again = f"frazil bulk load {self._source.name} --tables {mark.source_table} --no-resume"

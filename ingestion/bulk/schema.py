@@ -157,15 +157,17 @@ def enforced(found: Noticed) -> SourceTable:
     name = found.table.raw_name
     if found.contract == "freeze":
         raise ContractError(f"{name} is frozen and its source changed: {what}; accept it with `contract: evolve`")
-    if found.contract == "discard_row":
+    if found.contract == "discard_row" and any(change.kind == "type_changed" for change in changes):
         raise ContractError(
-            f"{name}: {what}; discard_row is for change streams, a whole copy would lose its rows: "
-            "choose discard_value or evolve"
+            f"{name}: {what}; a changed type is no matter of single rows: choose discard_value or evolve"
         )
     kept = tuple(column for column in found.table.columns if found.before.get(column.name) == column.source_type)
     if not set(found.table.key) <= {column.name for column in kept}:
         raise ContractError(f"{name}: {what}; a key cannot be discarded: accept it with `contract: evolve`")
-    return replace(found.table, columns=kept)
+    if found.contract == "discard_value":
+        return replace(found.table, columns=kept)
+    added = tuple(change.column for change in changes if change.kind == "column_added" and change.column)
+    return replace(found.table, columns=kept, watched=added)
 
 
 def made(catalog: Catalog, table: SourceTable, found: Noticed) -> None:

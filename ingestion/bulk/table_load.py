@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ingestion.bulk.copy import Copy, StoppedError, copy_chunks
 from ingestion.bulk.dialects.base import Dialect, Snapshot, TableChangedError
+from ingestion.bulk.discard import discard
 from ingestion.bulk.marks import Mark, column_print, marks_of, newest_complete, planned, resumable
 from ingestion.bulk.model import SourceTable
 from ingestion.bulk.notify import follow
@@ -45,7 +46,8 @@ class BusyError(RetryableError):
 class Outcome:
     """What became of one table; `complete` was so before, `busy` is being loaded by another process.
 
-    `out_of_range` counts values that their raw type could not hold; `is_contract_broken` says why it failed.
+    `out_of_range` counts values that their raw type could not hold, `discarded` rows that went to the quarantine
+    instead; `is_contract_broken` says why it failed.
     """
 
     table: str
@@ -61,6 +63,7 @@ class Outcome:
     error: str | None = None
     resume: str | None = None
     out_of_range: int = 0
+    discarded: int = 0
     is_contract_broken: bool = False
 
 
@@ -113,6 +116,7 @@ class TableLoad:
         self._table = table  # as its contract lets it be read
         self._found = table
         self._attempts = 0
+        self._discarded = 0
         self._run: tuple[str, Mark] | None = None
         self._raw: AppendTable | None = None
         self._is_view_spent = False  # the load's snapshot does not see this table any more
@@ -208,6 +212,10 @@ class TableLoad:
             advance=lambda rows: job.board.advance(self._table.raw_name, rows),
             is_proven=job.is_proven,
         )
+        self._discarded = discard(job.catalog, job.source.name, self._found, self._table, snapshot, run_id)
+        if self._discarded:
+            more = {"table": self._table.raw_name, "rows": self._discarded}
+            log.warning("rows_discarded", extra={"source": job.source.name, **more})
         if plan.engine == "jdbc":
             from ingestion.bulk.jdbc import jdbc_chunks
 
@@ -292,6 +300,7 @@ class TableLoad:
             error=error,
             resume=None if status in ("loaded", "complete") else self._resume(),
             out_of_range=mark.out_of_range,
+            discarded=self._discarded,
         )
         if status != "complete":
             self._save(self._status(status, run_id, mark, error=error))

@@ -110,6 +110,40 @@ def test_values_of_new_columns_are_left_out_where_the_contract_says_so(pg: Lab) 
     assert all(one.is_equal for one in pg.checked())
 
 
+def test_rows_with_values_in_new_columns_go_to_the_quarantine_where_the_contract_says_so(lab: Lab) -> None:
+    lab.orders(2000)
+    lab.configure(contract="discard_row")
+    lab.load()
+    lab.sql("alter table orders add column colour varchar(10)", "alter table orders add column size integer")
+    lab.sql("update orders set colour = 'blue' where id = 7", "update orders set size = 0 where id in (7, 1999)")
+
+    outcome = lab.load(is_resumed=False)["orders"]
+    again = lab.load(is_resumed=False)["orders"]
+
+    assert (outcome.status, outcome.rows, outcome.discarded) == ("loaded", 1998, 2), outcome.error
+    assert (again.rows, again.discarded) == (1998, 2)
+    assert {"colour", "size"}.isdisjoint(lab.rows("orders").column_names)
+    assert {7, 1999}.isdisjoint(lab.rows("orders")["id"].to_pylist())
+    kept = lab.catalog.load_table("metadata.quarantine").scan().to_arrow().to_pylist()
+    bodies = sorted((json.loads(row["body"]) for row in kept), key=lambda body: body["id"])
+    assert [(body["id"], body["colour"], body["size"]) for body in bodies] == [(7, "blue", 0), (1999, None, 0)]
+    assert {(row["source"], row["object"], row["reason"]) for row in kept} == {("lab", "orders", "contract")}
+    checked = lab.checked() + lab.checked(is_now=True)
+    assert [one for one in checked if not one.is_equal] == []
+
+
+def test_a_changed_type_is_no_matter_of_single_rows(pg: Lab) -> None:
+    pg.orders(20)
+    pg.configure(contract="discard_row")
+    pg.load()
+    pg.sql("alter table orders alter column qty type bigint")
+
+    outcome = pg.load(is_resumed=False)["orders"]
+
+    assert (outcome.status, outcome.is_contract_broken) == ("failed", True)
+    assert "choose discard_value or evolve" in (outcome.error or "")
+
+
 def test_a_type_that_cannot_be_widened_fails_by_name(pg: Lab) -> None:
     pg.orders(20)
     pg.load()

@@ -37,7 +37,7 @@ def _plain(column: Column) -> str:
 
 def source(table: SourceTable, chunk: Chunk) -> str:
     """`from ... where ...` of a chunk."""
-    return f"from {relation(table.schema, table.name)}{where(chunk.predicate)}"
+    return f"from {relation(table.schema, table.name)}{where(table.condition(chunk.predicate, quoted))}"
 
 
 def where(predicate: str) -> str:

@@ -37,7 +37,8 @@ def texts(table: SourceTable, chunk: Chunk) -> str:
 
 def source(table: SourceTable, chunk: Chunk) -> str:
     """`from ... where ...` of a chunk."""
-    where = f" where {chunk.predicate}" if chunk.predicate else ""
+    condition = table.condition(chunk.predicate, quoted)
+    where = f" where {condition}" if condition else ""
     return f"from {relation(table.schema, table.name)} {POSITION}{where}"
 
 

@@ -40,7 +40,8 @@ def _plain(column: Column) -> str:
 def source(table: SourceTable, chunk: Chunk) -> str:
     """`from ... where ...` of a chunk; `only`, because tables that inherit are tables of their own."""
     only = "" if table.kind == "partitioned" and not chunk.relation else "only "
-    return f"from {only}{chunk.relation or relation(table.schema, table.name)}" + where(chunk.predicate)
+    name = chunk.relation or relation(table.schema, table.name)
+    return f"from {only}{name}" + where(table.condition(chunk.predicate, quoted))
 
 
 def where(predicate: str) -> str:

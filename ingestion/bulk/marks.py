@@ -16,6 +16,7 @@ from ingestion.bulk.model import Chunk, Consistency, Position, SourceTable
 from ingestion.lake.append import Marks
 
 PREFIX = "frazil.bulk."
+ABANDONED = "frazil.bulk-abandoned"  # run ids of copies that were never completed and have rows, with blanks between
 _RUNS_KEPT = 10
 
 
@@ -185,7 +186,19 @@ def moved(table: Table, run_id: str, plan: Mark, view: View, finished: Mapping[i
     if mark.completed_at is None:
         return Marks(changed, (), notes)
     shortened, dropped = _aged(table, run_id)
-    return Marks({**shortened, **changed}, tuple(dropped), notes)
+    return Marks({**shortened, **changed, **_left_behind(table, run_id)}, tuple(dropped), notes)
+
+
+def abandoned(properties: Mapping[str, str]) -> list[str]:
+    """The runs whose rows no one reads and no one will complete: a newer copy is complete. Maintenance deletes them."""
+    return properties.get(ABANDONED, "").split()
+
+
+def _left_behind(table: Table, run_id: str) -> dict[str, str]:
+    """The runs that are abandoned when `run_id` is complete, those known before among them."""
+    given_up = {other for other, mark in marks_of(table).items() if not mark.completed_at and mark.rows}
+    found = sorted({*abandoned(table.properties), *given_up} - {run_id})
+    return {ABANDONED: " ".join(found)} if found else {}
 
 
 def mark_in(table: Table, run_id: str, plan: Mark) -> Mark:

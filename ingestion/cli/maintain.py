@@ -42,6 +42,7 @@ def plan(tables: tuple[str, ...], as_json: bool) -> None:
             "snapshots": one.snapshots,
             "expires_snapshots": len(one.expired),
             "orphans": len(one.orphans),
+            "unfinished_copies": len(one.abandoned),
             "frees_bytes": one.frees,
         }
         for one in plans

@@ -8,6 +8,7 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 
+from ingestion.bulk.marks import abandoned
 from ingestion.errors import UsageError
 from ingestion.lake.catalog import NAMESPACES
 from ingestion.lake.maintenance.contents import Files, current_files, expirable, reachable
@@ -27,6 +28,7 @@ class TablePlan:
     expired: Sequence[Snapshot] = ()
     expired_bytes: int = 0
     orphans: Sequence[Orphan] = field(default=(), repr=False)
+    abandoned: Sequence[str] = ()  # runs of bulk loads that a newer copy has overtaken: their rows are deleted
 
     @property
     def compacts(self) -> bool:
@@ -43,7 +45,7 @@ class TablePlan:
 
     @property
     def is_empty(self) -> bool:
-        return not (self.compacts or self.rewrites_manifests or self.expired or self.orphans)
+        return not (self.compacts or self.rewrites_manifests or self.expired or self.orphans or self.abandoned)
 
 
 def plan_lake(catalog: Catalog, policies: Mapping[str, Policy], only: Sequence[str] = ()) -> list[TablePlan]:
@@ -73,6 +75,7 @@ def plan_table(
         expired=expired,
         expired_bytes=_only_in(table, expired),
         orphans=orphans(table, policy.orphan_days, moment),
+        abandoned=abandoned(table.properties),
     )
 
 

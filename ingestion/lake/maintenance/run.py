@@ -16,11 +16,13 @@ from pyiceberg.catalog import Catalog
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from ingestion.bulk.marks import ABANDONED, abandoned
 from ingestion.errors import RetryableError
 from ingestion.lake.catalog import CATALOG_NAME
 from ingestion.lake.maintenance.contents import Files, current_files
 from ingestion.lake.maintenance.orphans import orphans, remove
 from ingestion.lake.maintenance.plan import TablePlan
+from ingestion.lake.tables import RUN_ID
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +57,8 @@ class Maintenance:
 
     def _keep(self, plan: TablePlan) -> Kept:
         started = time.monotonic()
+        if plan.abandoned:
+            self._drop(plan)
         if plan.compacts:
             self._compact(plan)
         if plan.compacts or plan.rewrites_manifests:
@@ -127,15 +131,28 @@ class Maintenance:
                 f"older_than => timestamp '1970-01-02 00:00:00', snapshot_ids => array({listed})",
             )
 
+    def _drop(self, plan: TablePlan) -> None:
+        """Delete the rows of abandoned copies, then forget the copies; killed in between, it is done again."""
+        runs = ", ".join(f"'{run_id}'" for run_id in plan.abandoned)
+        self._run("delete", plan.name, f"delete from {plan.name} where {RUN_ID.name} in ({runs})")
+        with self._catalog.load_table(plan.name).transaction() as transaction:
+            left = [one for one in abandoned(transaction.table_metadata.properties) if one not in plan.abandoned]
+            if left:
+                transaction.set_properties({ABANDONED: " ".join(left)})
+            else:
+                transaction.remove_properties(ABANDONED)
+
     def _call(self, procedure: str, name: str, arguments: str) -> list[Any]:
-        """One procedure, made anew when a writer's commit came in between."""
-        statement = f"call {CATALOG_NAME}.system.{procedure}(table => '{name}', {arguments})"
+        return self._run(procedure, name, f"call {CATALOG_NAME}.system.{procedure}(table => '{name}', {arguments})")
+
+    def _run(self, step: str, name: str, statement: str) -> list[Any]:
+        """One statement, made anew when a writer's commit came in between."""
         for number in range(1, _TRIES + 1):
             try:
                 return self._spark().sql(statement).collect()
             except (PySparkException, Py4JJavaError) as error:
                 if not any(word in str(error) for word in _CONFLICTS):
                     raise
-                log.warning("maintenance_met_a_writer", extra={"table": name, "step": procedure, "try": number})
+                log.warning("maintenance_met_a_writer", extra={"table": name, "step": step, "try": number})
                 time.sleep(number)
-        raise RetryableError(f"{name}: {procedure} met another writer's commit {_TRIES} times; run it again")
+        raise RetryableError(f"{name}: {step} met another writer's commit {_TRIES} times; run it again")

@@ -4,36 +4,33 @@ A group of chunks is one Spark job and one commit, by the same writer and with t
 a killed load repeats a group at most, and the files of a job that died are of no table.
 """
 
-import contextlib
 import shutil
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-import pyarrow as pa
+import pyarrow.parquet as pq
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
-from pyspark.sql import Column as SparkColumn
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as f
 
 from ingestion.bulk.copy import Copy, StoppedError, commit_chunks, proven, source_total
 from ingestion.bulk.dialects.base import Jdbc, Reader, Snapshot
 from ingestion.bulk.marks import Finished, View
-from ingestion.bulk.model import Chunk, Column, SourceTable
-from ingestion.bulk.rowhash import NULL, OVERFLOWED, PRESENT
-from ingestion.bulk.rows import BATCH, READ, event_head, row_position, whole_key
+from ingestion.bulk.model import Chunk, SourceTable
 from ingestion.bulk.sources import DatabaseSource
-from ingestion.errors import RetryableError
+from ingestion.bulk.sparkrows import chunk_frame, raw_frame
+from ingestion.errors import ContractError, RetryableError
 from ingestion.lake.datafile import WrittenFile, adopted
-from ingestion.lake.tables import LOADED_AT, RUN_ID
 from ingestion.settings import Settings
 
 _GROUP = 16  # chunks of one Spark job
-_ROW_IN_PARTITION = (1 << 33) - 1
 _starting = threading.Lock()
 
 
@@ -61,34 +58,74 @@ def _load_group(run: Copy, jdbc: Jdbc, reader: Reader, view: View, numbers: Sequ
     chunks = {number: run.plan.chunks[number].chunk() for number in numbers}
     now = time.time_ns() // 1000
     stamps = {number: now + place for place, number in enumerate(numbers)}
-    files: list[WrittenFile] = []
-    with _folder(run) as folder, _clear_errors(run.table):
-        frames = [_frame(run, jdbc, view, chunks[number], stamps[number], settings) for number in numbers]
-        together = frames[0]
-        for frame in frames[1:]:
-            together = together.unionByName(frame)
-        together.write.options(compression="zstd").parquet(str(folder))
+    with _folder(run) as folder, _clear_errors(run), ThreadPoolExecutor(1, thread_name_prefix="proof") as pool:
+        totals = pool.submit(_totals, run, reader, chunks) if run.is_proven and view.is_exact else None
+        spark = _session(settings)
+        together: DataFrame | None = None
+        seen: dict[int, Observation] = {}
+        for number in numbers:
+            rows = chunk_frame(spark, run.dialect, jdbc, run.table, chunks[number])
+            if run.table.silent:
+                seen[number] = Observation()
+                changed = [f.count(f"m{place}").alias(one.field.name) for place, one in run.table.silent.items()]
+                rows = rows.observe(seen[number], *changed)
+            frame = raw_frame(rows, run.table, view, chunks[number].id, stamps[number], run.run_id)
+            together = frame if together is None else together.unionByName(frame)
+        assert together is not None
+        together.write.options(compression="zstd", **_without_dictionaries(run.table)).parquet(str(folder))
         found = [adopted(run.raw.table, f"file://{path}", run.run_id) for path in sorted(folder.glob("part-*"))]
-        files += [file for file in found if file is not None]
+        files = [file for file in found if file is not None]
         for other in (*folder.glob("_*"), *folder.glob(".*")):
             other.unlink()
-        rows = dict.fromkeys(numbers, 0)
+        rows_of = dict.fromkeys(numbers, 0)
+        misfits = {number: Counter(seen[number].get if number in seen else {}) for number in numbers}
         for file in files:
             (number,) = [one for one, stamp in stamps.items() if stamp == file.loaded_at]
-            rows[number] += file.rows
-        run.advance(sum(rows.values()))
+            rows_of[number] += file.rows
+            misfits[number].update(_kept_texts(run.table, file))
+        run.advance(sum(rows_of.values()))
         proofs: dict[int, str | None] = dict.fromkeys(numbers)
-        if run.is_proven and view.is_exact:
-            predicates = {one: chunks[one].predicate for one in numbers}
-            proofs = {one: proven(run, by, rows[one], source_total(run, reader, by)) for one, by in predicates.items()}
+        if totals is not None:
+            proofs = {
+                one: proven(run, chunks[one].predicate, rows_of[one], total) for one, total in totals.result().items()
+            }
 
         def finished(_: Sequence[WrittenFile]) -> dict[int, Finished]:
             return {
-                number: Finished(rows[number], proofs[number], stamps[number] if rows[number] else 0)
-                for number in numbers
+                one: Finished(rows_of[one], proofs[one], stamps[one] if rows_of[one] else 0, misfits[one].total())
+                for one in numbers
             }
 
         commit_chunks(run, view, files, finished, stamps_age=False)
+    for changed_values in misfits.values():
+        run.out_of_range.update(changed_values)
+
+
+def _totals(run: Copy, reader: Reader, chunks: Mapping[int, Chunk]) -> dict[int, tuple[int, str]]:
+    """The source's counts and hashes, taken beside Spark's reading by a connection of their own in the same view."""
+    found = {}
+    for number, chunk in chunks.items():
+        if run.stop.is_set():
+            raise StoppedError(f"{run.table.raw_name}: stopped")
+        found[number] = source_total(run, reader, chunk.predicate)
+    return found
+
+
+def _without_dictionaries(table: SourceTable) -> Mapping[str, str]:
+    """Parquet's settings for columns whose values do not repeat: a dictionary that is given up costs more than none."""
+    alone = [column.field.name for column in table.columns if table.key == (column.name,)]
+    return {f"parquet.enable.dictionary#{name}": "false" for name in ("_event_id", *alone)}
+
+
+def _kept_texts(table: SourceTable, file: WrittenFile) -> Counter[str]:
+    """By raw column, how many texts of values that their type cannot hold are in the file, but for silent columns."""
+    told = {column.field.name for column in table.columns if column.can_overflow}
+    told -= {column.field.name for column in table.silent.values()}
+    if not told:
+        return Counter()
+    stored = pq.read_table(file.data_file.file_path.removeprefix("file://"), columns=["_raw_overflow"])
+    texts = stored["_raw_overflow"].drop_null().to_pylist()
+    return Counter(name for one in texts for name, _ in one if name in told)
 
 
 @contextmanager
@@ -102,75 +139,16 @@ def _folder(run: Copy) -> Iterator[Path]:
         raise
 
 
-def _frame(run: Copy, jdbc: Jdbc, view: View, chunk: Chunk, stamp: int, settings: Settings) -> DataFrame:
-    """One chunk as one partition, in the columns of the raw table."""
-    from ingestion.bulk.rows import stored_columns
-
-    spark = _session(settings)
-    reader = spark.read.format("jdbc").options(**jdbc.properties).option("url", jdbc.url).option("driver", jdbc.driver)
-    if jdbc.session_statement:
-        reader = reader.option("sessionInitStatement", jdbc.session_statement)
-    reader = reader.option("preferTimestampNTZ", "true").option("query", run.dialect.select(run.table, chunk))
-    rows = reader.load()
-    made = {
-        "_raw_overflow": f.from_json(f.col("_raw_overflow"), "map<string,string>"),
-        "_event_id": _event_id(run.table, view, chunk.id),
-        "_op": f.lit(READ),
-        "_load_type": f.lit(BATCH),
-        "_position": f.lit(row_position(view)),
-        "_source_at": f.lit(view.captured_at),
-        LOADED_AT.name: f.timestamp_micros(f.lit(stamp)),
-        RUN_ID.name: f.lit(run.run_id),
-    }
-    columns = []
-    for field in stored_columns(run.table):
-        value = made.get(field.name)
-        if value is None:
-            value = f.col(_quoted(field.name)).cast(_spark_type(field.type))
-        columns.append(value.alias(field.name))
-    return rows.select(*columns)
+def start_early(settings: Settings) -> None:
+    """Begin to start Spark beside what else there is to do; `jdbc_chunks` waits for it, and tells of its errors."""
+    threading.Thread(target=_try_session, args=(settings,), name="spark-start", daemon=True).start()
 
 
-def _event_id(table: SourceTable, view: View, chunk_id: str) -> SparkColumn:
-    """As RowMaker makes it; keys of floats have another text here, and other ids with it."""
-    head = event_head(table, view)
-    if not table.key:
-        number = f.monotonically_increasing_id().bitwiseAND(f.lit(_ROW_IN_PARTITION))
-        return f.concat(f.lit(f"{head}{chunk_id}-"), number.cast("string"))
-    columns = {column.name: column for column in table.columns}
-    if whole_key(table):
-        keys = [f.col(_quoted(columns[name].field.name)).cast("string") for name in table.key]
-        return f.concat(f.lit(head), f.concat_ws("-", *keys))
-    texts = [_canonical(columns[name]) for name in table.key]
-    parts = [f.concat(f.length(text).cast("string"), f.lit(":"), text) for text in texts]
-    return f.concat(f.lit(head), f.md5(f.concat_ws(" ", *parts)))
-
-
-def _canonical(column: Column) -> SparkColumn:
-    """The text of `ingestion.bulk.rowhash`."""
-    value, kind = f.col(_quoted(column.field.name)), column.field.type
-    text = value.cast("string")
-    if pa.types.is_binary(kind):
-        text = f.lower(f.hex(value))
-    elif pa.types.is_timestamp(kind):
-        text = f.date_format(value, "yyyy-MM-dd HH:mm:ss.SSSSSS")
-    elif pa.types.is_boolean(kind):
-        text = f.substring(text, 1, 1)
-    forms = [f.concat(f.lit(PRESENT), text)]
-    if column.can_overflow:
-        kept = f.from_json(f.col("_raw_overflow"), "map<string,string>")[column.field.name]
-        forms.append(f.concat(f.lit(OVERFLOWED), kept))
-    return f.coalesce(*forms, f.lit(NULL))
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
-
-
-def _spark_type(kind: pa.DataType) -> str:
-    from pyspark.sql.pandas.types import from_arrow_type
-
-    return from_arrow_type(kind, prefer_timestamp_ntz=True).simpleString()
+def _try_session(settings: Settings) -> None:
+    try:
+        _session(settings)
+    except (Py4JError, PySparkException):
+        return  # whoever needs the session meets the same
 
 
 def _session(settings: Settings) -> SparkSession:
@@ -183,13 +161,22 @@ def _session(settings: Settings) -> SparkSession:
 
 
 @contextmanager
-def _clear_errors(table: SourceTable) -> Iterator[None]:
-    """Spark's failures as one line; whether another try can help is not told apart."""
+def _clear_errors(run: Copy) -> Iterator[None]:
+    """Spark's failures as one line. But for values that their column's policy refuses, another try may help."""
     try:
         yield
     except (Py4JError, PySparkException) as error:
-        with contextlib.suppress(Exception):
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            causes = [line for line in lines if line.startswith("Caused by:")]
-            raise RetryableError(f"{table.raw_name}: {(causes or lines)[-1][:300]}") from error
-        raise
+        name = run.table.raw_name
+        text = str(error)
+        if any(column.policy == "fail" for column in run.table.columns) and run.dialect.range_error in text:
+            raise ContractError(
+                f"{name}: a value does not fit the type of its column ({_cause(text)}); correct it in the source, or "
+                "set out_of_range: keep_text for this column in config/sources.yaml"
+            ) from error
+        raise RetryableError(f"{name}: Spark: {_cause(text)}") from error
+
+
+def _cause(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by:")]
+    return ([*causes[-1:], *lines] or ["no reason given"])[0][:300]

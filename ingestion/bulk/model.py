@@ -70,6 +70,12 @@ class SourceTable:
         own = f"not ({within})" if self.takes_watched else f"({within})"
         return f"({predicate}) and {own}" if predicate else own
 
+    @property
+    def silent(self) -> dict[int, Column]:
+        """By its place, each column of which a value may be changed without its text being kept."""
+        places = enumerate(self.columns)
+        return {place: one for place, one in places if one.can_overflow and one.policy in ("null", "clamp")}
+
 
 @dataclass(frozen=True)
 class Chunk:

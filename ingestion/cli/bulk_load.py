@@ -67,6 +67,10 @@ def load(
     if dry_run:
         print_rows([asdict(one) for one in work.intents()], title=f"{source} by {work.engine}", as_json=as_json)
         return
+    if work.engine == "jdbc":
+        from ingestion.runtime.spark import prefer_throughput
+
+        prefer_throughput()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Board() as board:
         outcomes = work.run(board)

@@ -49,6 +49,11 @@ def _write_no_checksum_files(session: SparkSession) -> None:
     java._jvm.org.apache.hadoop.fs.FileSystem.getLocal(java._jsc.hadoopConfiguration()).setWriteChecksum(False)
 
 
+def prefer_throughput() -> None:
+    """Let the session that this process is going to start compile for long work, unless the environment says how."""
+    os.environ.setdefault("FRAZIL_SPARK_JAVA_OPTIONS", "-XX:+UseParallelGC -XX:ReservedCodeCacheSize=512m")
+
+
 # Spark's own words before profiles.yml sets its log level: errors only, so that a command shows its own output.
 _LOG4J = """rootLogger.level = error
 rootLogger.appenderRef.stderr.ref = console

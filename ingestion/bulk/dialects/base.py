@@ -67,6 +67,7 @@ class Dialect(Protocol):
 
     name: str
     shares_snapshot: bool  # whether connections that are made later can join an open snapshot
+    range_error: str  # in what the server says when `select` meets a value that its column's policy `fail` refuses
 
     def tables(self, source: DatabaseSource) -> list[SourceTable]:
         """All tables of the source that may be read, sorted; types chosen by the contract."""
@@ -97,9 +98,11 @@ class Dialect(Protocol):
         """The typed projection of a chunk: raw's values, settled by the source itself; no trailing semicolon."""
         ...
 
-    def texts(self, table: SourceTable, chunk: Chunk) -> str:
-        """A chunk as Spark's connections read it, in columns c0, c1, ... of the table's order: whole numbers, floats,
-        booleans and bytes as they are, all else as the text that the reader's own typing settles."""
+    def spark_select(self, table: SourceTable, chunk: Chunk) -> str:
+        """`select` as Spark's connections read it, without anything that Spark or a driver would bend: columns c0, c1,
+        ... in the table's order, dates as days and times as microseconds since 1970 where the database can count them,
+        then k0, k1, ...: the canonical texts (`ingestion.bulk.rowhash`) of floats in the key, then m<place> for each of
+        the table's `silent` columns: 1 where its value does not fit, else null; then `overflow`."""
         ...
 
     def row_hash(self, table: SourceTable, predicate: str) -> str:

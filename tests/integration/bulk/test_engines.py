@@ -4,8 +4,94 @@ import pytest
 from pyspark.sql import SparkSession
 
 from tests.integration.bulk.lab import Lab
+from tests.support.awkward import mysql, postgres
 
 pytestmark = pytest.mark.spark
+OF_THE_LOAD = {"_loaded_at", "_run_id", "_source_at", "_position"}  # and the place in the log in `_event_id`
+
+
+def contents(lab: Lab, name: str, run_id: str | None) -> list[str]:
+    """The rows of a copy but for what differs from load to load, as text: it tells -0.0 and NaN apart."""
+    rows = lab.rows(name, run_id).to_pylist()
+    kept = [{key: value for key, value in row.items() if key not in OF_THE_LOAD} for row in rows]
+    for row in kept:
+        row["_event_id"] = row["_event_id"].rsplit(":", 1)[1]
+    return sorted(map(repr, kept))
+
+
+def test_both_engines_give_equal_tables_of_awkward_values(lab: Lab, spark: SparkSession) -> None:
+    kind = postgres if lab.dialect_name == "postgres" else mysql
+    with lab.connect() as connection:
+        for statement in getattr(kind, "PREPARE", ()):
+            connection.execute(statement)
+        kind.create(connection)
+
+    copied = lab.load(engine="copy")["awkward"]
+    read = lab.load(engine="jdbc", is_resumed=False)["awkward"]
+
+    assert (copied.status, read.status) == ("loaded", "loaded"), (copied.error, read.error)
+    assert contents(lab, "awkward", read.run_id) == contents(lab, "awkward", copied.run_id)
+    assert read.out_of_range == copied.out_of_range > 0
+    assert all(one.is_equal for one in lab.checked(is_now=True))
+
+
+@pytest.mark.parametrize("key", ["ratio", "single", "day", "at, amount", "name, is_new", "code, ratio", "tiny"])
+def test_both_engines_give_a_row_the_same_identity(lab: Lab, spark: SparkSession, key: str) -> None:
+    code = "bytea" if lab.dialect_name == "postgres" else "varbinary(20)"
+    single = "real" if lab.dialect_name == "postgres" else "float"
+    lab.sql(
+        f"create table keyed (ratio double precision, single {single}, day date, at timestamp(6), "
+        f"tiny decimal(38, 20), amount decimal(10, 4), name varchar(30), is_new boolean, "
+        f"code {code}, primary key ({key}))",
+        "insert into keyed values (0.1, 0.1, '0999-12-31', '1999-12-31 23:59:59.5', 0, 1, 'ß | 雪', true, 'a')",
+        "insert into keyed values (-1e-300, -3, '2026-01-01', '2001-01-01', 0.00000000000000000001, 0, '', false, '')",
+        "insert into keyed values (1e22, 5e8, '9999-12-31', '2026-01-02 03:04:05.000001', -7, -1.5, 'a', true, 'b')",
+    )
+
+    copied, read = (lab.load(engine=engine, is_resumed=False)["keyed"] for engine in ("copy", "jdbc"))
+
+    assert (copied.status, read.status) == ("loaded", "loaded"), (copied.error, read.error)
+    assert contents(lab, "keyed", read.run_id) == contents(lab, "keyed", copied.run_id)
+
+
+@pytest.mark.parametrize("policy", ["keep_text", "null", "clamp"])
+def test_both_engines_count_values_out_of_range(lab: Lab, spark: SparkSession, policy: str) -> None:
+    far = "infinity" if lab.dialect_name == "postgres" else "0000-00-00"
+    days(lab, far)
+    lab.configure(out_of_range=policy, chunk_bytes=1024)
+
+    copied, read = (lab.load(engine=engine, is_resumed=False)["days"] for engine in ("copy", "jdbc"))
+
+    assert (copied.out_of_range, read.out_of_range) == (40, 40), (copied.error, read.error)
+    assert contents(lab, "days", read.run_id) == contents(lab, "days", copied.run_id)
+
+
+def test_spark_breaks_the_contract_where_the_policy_says_fail(lab: Lab, spark: SparkSession) -> None:
+    days(lab, "-infinity" if lab.dialect_name == "postgres" else "0000-00-00")
+    lab.configure(out_of_range="fail")
+
+    read = lab.load(engine="jdbc")["days"]
+
+    assert (read.status, read.is_contract_broken, read.attempts) == ("failed", True, 1), read.error
+    assert "set out_of_range: keep_text" in str(read.error)
+    assert lab.catalog.load_table("raw.lab_days").scan().count() == 0
+
+
+def days(lab: Lab, far: str) -> None:
+    """A table of 200 rows, of which 40 have a day that no calendar has."""
+    if lab.dialect_name == "mysql":
+        with lab.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("set session sql_mode = 'ALLOW_INVALID_DATES'")
+            cursor.execute("create table days (id integer primary key, day date, moment datetime)")
+            of_five = f"case seq %% 5 when 0 then '{far}' else '2026-01-01' end".replace("%%", "%")
+            cursor.execute(f"insert into days select seq, {of_five}, '2026-01-01' from seq_1_to_200")
+    else:
+        of_five = f"case i % 5 when 0 then '{far}'::date else '2026-01-01' end"
+        lab.sql(
+            "create table days (id integer primary key, day date, moment timestamp)",
+            f"insert into days select i, {of_five}, '2026-01-01' from generate_series(1, 200) i",
+        )
+    lab.analyze("days")
 
 
 def test_both_engines_give_equal_raw_tables(lab: Lab, spark: SparkSession) -> None:

@@ -80,7 +80,7 @@ def test_every_chunk_is_read_as_of_the_scn() -> None:
         for sql in (
             projection.wire(table, chunk),
             dialect.select(table, chunk),
-            dialect.texts(table, chunk),
+            dialect.spark_select(table, chunk),
             dialect.row_hash(table, chunk.predicate),
             dialect.row_hashes(table, chunk.predicate),
         )
@@ -97,10 +97,12 @@ def test_the_wire_has_numbers_and_times_as_exact_text() -> None:
     assert "to_char(\"EXACT\", 'YYYY-MM-DD HH24:MI:SS.FF9')" in projection.wire(column("EXACT"), Chunk("x", "", 0, 0))
 
 
-def test_spark_reads_what_our_own_reader_does_under_names_of_its_own() -> None:
-    table, chunk = column("AMOUNT"), Chunk("x", "", 0, 0)
+def test_spark_reads_the_typed_values_under_names_of_its_own() -> None:
+    table, chunk = column("NOTE"), Chunk("x", "", 0, 0)
 
-    assert projection.texts(table, chunk) == projection.wire(table, chunk).replace(") from", ') as "c0" from')
+    assert by_name("oracle").spark_select(table, chunk) == (
+        'select "NOTE" as "c0", cast(null as varchar2(1)) as "overflow" from "SCOTT"."ORDERS" /*as of*/'
+    )
 
 
 def test_parts_of_a_microsecond_and_years_before_the_first_overflow() -> None:

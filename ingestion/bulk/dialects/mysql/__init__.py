@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 from ingestion.bulk.dialects.base import Dialect, Reader, Snapshot
-from ingestion.bulk.dialects.mysql import check, chunks, discovery, hashing, log, projection, snapshot
+from ingestion.bulk.dialects.mysql import check, chunks, discovery, hashing, log, projection, snapshot, spark
 from ingestion.bulk.dialects.mysql.connection import connected
 from ingestion.bulk.model import Chunk, Finding, SourceTable
 from ingestion.bulk.sources import DatabaseSource
@@ -16,6 +16,7 @@ class MySql:
 
     name = "mysql"
     shares_snapshot = False
+    range_error = "Subquery returns more than 1 row"
 
     def tables(self, source: DatabaseSource) -> list[SourceTable]:
         with connected(source) as connection:
@@ -47,8 +48,8 @@ class MySql:
     def select(self, table: SourceTable, chunk: Chunk) -> str:
         return projection.select(table, chunk)
 
-    def texts(self, table: SourceTable, chunk: Chunk) -> str:
-        return projection.texts(table, chunk)
+    def spark_select(self, table: SourceTable, chunk: Chunk) -> str:
+        return spark.select(table, chunk)
 
     def row_hash(self, table: SourceTable, predicate: str) -> str:
         return hashing.row_hash(table, predicate)

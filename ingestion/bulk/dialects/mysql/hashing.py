@@ -29,12 +29,13 @@ def _all(predicate: str) -> Chunk:
 
 
 def _unsigned(table: SourceTable) -> str:
-    values = ", ".join(_canonical(column) for column in table.columns)
+    values = ", ".join(canonical(column) for column in table.columns)
     digest = f"md5(concat_ws(_utf8mb4 x'{ord(SEPARATOR):02x}', {values}))"
     return f"conv(substr({digest}, 1, 16), 16, 10)"
 
 
-def _canonical(column: Column) -> str:
+def canonical(column: Column) -> str:
+    """A column's text in a row's hash."""
     held = f"concat('{PRESENT}', {_text(column, typed(column))})"
     if keeps_text(column):
         kept = f"case when not {fits(column)} then concat('{OVERFLOWED}', cast({quoted(column.name)} as char)) end"

@@ -1,7 +1,5 @@
 """The typed projection: `select` for engines that need typed SQL, `wire` as our own reader takes it."""
 
-import pyarrow as pa
-
 from ingestion.bulk.dialects.mysql.connection import literal, quoted, relation
 from ingestion.bulk.model import Chunk, Column, SourceTable
 
@@ -18,21 +16,6 @@ def wire(table: SourceTable, chunk: Chunk) -> str:
     """Values as the server prints them, nothing checked: the reader settles what a raw type cannot hold."""
     columns = ", ".join(f"{value(column)} as c{number}" for number, column in enumerate(table.columns))
     return f"select {columns} {source(table, chunk)}"
-
-
-def texts(table: SourceTable, chunk: Chunk) -> str:
-    """As `wire`, for Spark: of the types that its dialect knows by other meanings none is left."""
-    columns = ", ".join(f"{_plain(column)} as c{number}" for number, column in enumerate(table.columns))
-    return f"select {columns} {source(table, chunk)}"
-
-
-def _plain(column: Column) -> str:
-    kind = column.field.type
-    if pa.types.is_integer(kind):
-        return f"cast({value(column)} as signed)"
-    if pa.types.is_floating(kind) or pa.types.is_binary(kind):
-        return value(column)
-    return f"convert({value(column)} using utf8mb4)"
 
 
 def source(table: SourceTable, chunk: Chunk) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 from ingestion.bulk.dialects.base import Dialect, Reader, Snapshot
-from ingestion.bulk.dialects.oracle import check, chunks, discovery, hashing, projection, snapshot
+from ingestion.bulk.dialects.oracle import check, chunks, discovery, hashing, projection, snapshot, spark
 from ingestion.bulk.dialects.oracle.connection import connected
 from ingestion.bulk.model import Chunk, Finding, SourceTable
 from ingestion.bulk.sources import DatabaseSource
@@ -19,6 +19,7 @@ class Oracle:
 
     name = "oracle"
     shares_snapshot = True
+    range_error = "ORA-01476"
 
     def tables(self, source: DatabaseSource) -> list[SourceTable]:
         with connected(source) as connection:
@@ -49,8 +50,8 @@ class Oracle:
     def select(self, table: SourceTable, chunk: Chunk) -> str:
         return projection.select(table, chunk)
 
-    def texts(self, table: SourceTable, chunk: Chunk) -> str:
-        return projection.texts(table, chunk)
+    def spark_select(self, table: SourceTable, chunk: Chunk) -> str:
+        return spark.select(table, chunk)
 
     def row_hash(self, table: SourceTable, predicate: str) -> str:
         return hashing.row_hash(table, predicate)

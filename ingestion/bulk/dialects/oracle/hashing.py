@@ -25,7 +25,7 @@ def row_hashes(table: SourceTable, predicate: str) -> str:
 
 
 def _unsigned(table: SourceTable) -> str:
-    joined = f" || chr({ord(SEPARATOR)}) || ".join(_canonical(column) for column in table.columns)
+    joined = f" || chr({ord(SEPARATOR)}) || ".join(canonical(column) for column in table.columns)
     if len(table.columns) * _WIDTH > _SHORT or any(one.source_type.startswith(_LARGE) for one in table.columns):
         digest = f"rawtohex(dbms_crypto.hash(to_clob('') || {joined}, 2))"  # 2 is md5; text is hashed as UTF-8
     else:
@@ -33,7 +33,8 @@ def _unsigned(table: SourceTable) -> str:
     return f"to_number(substr({digest}, 1, 16), 'XXXXXXXXXXXXXXXX')"
 
 
-def _canonical(column: Column) -> str:
+def canonical(column: Column) -> str:
+    """A column's text in a row's hash."""
     out = ""
     if kept(column):
         out = f"when {kept(column)} then '{OVERFLOWED}' || {printed(column)} "

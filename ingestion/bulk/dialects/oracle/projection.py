@@ -29,12 +29,6 @@ def wire(table: SourceTable, chunk: Chunk) -> str:
     return f"select {', '.join(printed(column) for column in table.columns)} {source(table, chunk)}"
 
 
-def texts(table: SourceTable, chunk: Chunk) -> str:
-    """As `wire`, under the names that Spark's side expects."""
-    columns = ", ".join(f'{printed(column)} as "c{number}"' for number, column in enumerate(table.columns))
-    return f"select {columns} {source(table, chunk)}"
-
-
 def source(table: SourceTable, chunk: Chunk) -> str:
     """`from ... where ...` of a chunk."""
     condition = table.condition(chunk.predicate, quoted)

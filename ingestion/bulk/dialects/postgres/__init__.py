@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 from ingestion.bulk.dialects.base import Dialect, Reader, Snapshot
-from ingestion.bulk.dialects.postgres import check, chunks, discovery, hashing, log, projection, snapshot
+from ingestion.bulk.dialects.postgres import check, chunks, discovery, hashing, log, projection, snapshot, spark
 from ingestion.bulk.dialects.postgres.connection import connected
 from ingestion.bulk.model import Chunk, Finding, SourceTable
 from ingestion.bulk.sources import DatabaseSource
@@ -15,6 +15,7 @@ class Postgres:
 
     name = "postgres"
     shares_snapshot = True
+    range_error = "out of range, see out_of_range of "
 
     def tables(self, source: DatabaseSource) -> list[SourceTable]:
         with connected(source) as connection:
@@ -40,8 +41,8 @@ class Postgres:
     def select(self, table: SourceTable, chunk: Chunk) -> str:
         return projection.select(table, chunk)
 
-    def texts(self, table: SourceTable, chunk: Chunk) -> str:
-        return projection.texts(table, chunk)
+    def spark_select(self, table: SourceTable, chunk: Chunk) -> str:
+        return spark.select(table, chunk)
 
     def row_hash(self, table: SourceTable, predicate: str) -> str:
         return hashing.row_hash(table, predicate)

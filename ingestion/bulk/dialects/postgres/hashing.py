@@ -27,17 +27,18 @@ def _all(predicate: str) -> Chunk:
 
 
 def _signed(table: SourceTable) -> str:
-    values = ", ".join(_canonical(column) for column in table.columns)
+    values = ", ".join(canonical(column) for column in table.columns)
     joined = f"concat_ws(chr({ord(SEPARATOR)}), {values})" if len(table.columns) <= 99 else _long(table)
     return f"('x' || substr(md5(convert_to({joined}, 'UTF8')), 1, 16))::bit(64)::bigint"
 
 
 def _long(table: SourceTable) -> str:
     """A function takes at most 100 arguments."""
-    return f" || chr({ord(SEPARATOR)}) || ".join(_canonical(column) for column in table.columns)
+    return f" || chr({ord(SEPARATOR)}) || ".join(canonical(column) for column in table.columns)
 
 
-def _canonical(column: Column) -> str:
+def canonical(column: Column) -> str:
+    """A column's text in a row's hash."""
     held = f"'{PRESENT}' || {_text(column, typed(column))}"
     if keeps_text(column):
         raw = quoted(column.name)

@@ -1,5 +1,7 @@
 """The typed projection: `select` for engines that need typed SQL, `wire` as COPY prints it for our own reader."""
 
+import json
+
 import pyarrow as pa
 
 from ingestion.bulk.dialects.postgres.connection import literal, quoted, relation
@@ -11,7 +13,8 @@ _BOUNDS = {
     "timestamp": ("timestamp '0001-01-01 00:00:00'", "timestamp '9999-12-31 23:59:59.999999'"),
     "timestamptz": ("timestamptz '0001-01-01 00:00:00+00'", "timestamptz '9999-12-31 23:59:59.999999+00'"),
 }
-_PAIRS = 40  # a function takes at most 100 arguments
+_MOST = 90  # a function takes at most 100 arguments
+_EMPTY = "''"
 
 
 def select(table: SourceTable, chunk: Chunk) -> str:
@@ -25,23 +28,12 @@ def wire(table: SourceTable, chunk: Chunk) -> str:
     return f"select {', '.join(_printed(column) for column in table.columns)} {source(table, chunk)}"
 
 
-def texts(table: SourceTable, chunk: Chunk) -> str:
-    """As `wire`, for Spark: what its own types would bend is text, the rest needs none."""
-    columns = ", ".join(f"{_plain(column)} as c{number}" for number, column in enumerate(table.columns))
-    return f"select {columns} {source(table, chunk)}"
-
-
-def _plain(column: Column) -> str:
-    kind = column.field.type
-    native = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
-    return value(column) if native or pa.types.is_binary(kind) else f"({value(column)})::text"
-
-
 def source(table: SourceTable, chunk: Chunk) -> str:
     """`from ... where ...` of a chunk; `only`, because tables that inherit are tables of their own."""
     only = "" if table.kind == "partitioned" and not chunk.relation else "only "
-    name = chunk.relation or relation(table.schema, table.name)
-    return f"from {only}{name}" + where(table.condition(chunk.predicate, quoted))
+    return f"from {only}{chunk.relation or relation(table.schema, table.name)}" + where(
+        table.condition(chunk.predicate, quoted)
+    )
 
 
 def where(predicate: str) -> str:
@@ -87,19 +79,25 @@ def keeps_text(column: Column) -> bool:
 
 
 def overflow(table: SourceTable) -> str:
-    """The texts of what does not fit, by raw name."""
+    """The texts of what does not fit, by raw name, in the order of the columns."""
     kept = [column for column in table.columns if keeps_text(column)]
     if not kept:
         return "null::text"
-    objects = []
-    for start in range(0, len(kept), _PAIRS):
-        pairs = (
-            f"{literal(column.field.name)}, case when not ({fits(column)}) then {quoted(column.name)}::text end"
-            for column in kept[start : start + _PAIRS]
-        )
-        objects.append(f"jsonb_build_object({', '.join(pairs)})")
+    pairs = [
+        f"case when not ({fits(column)}) then {literal(_json(column) + ': ')} "
+        f"|| to_json({quoted(column.name)}::text)::text end"
+        for column in kept
+    ]
+    parts = [f"concat_ws(', ', {', '.join(pairs[at : at + _MOST])})" for at in range(0, len(pairs), _MOST)]
+    joined = (
+        parts[0] if len(parts) == 1 else f"concat_ws(', ', {', '.join(f'nullif({one}, {_EMPTY})' for one in parts)})"
+    )
     some = " or ".join(f"not ({fits(column)})" for column in kept)
-    return f"case when {some} then jsonb_strip_nulls({' || '.join(objects)})::text end"
+    return f"case when {some} then '{{' || {joined} || '}}' end"
+
+
+def _json(column: Column) -> str:
+    return json.dumps(column.field.name, ensure_ascii=False)
 
 
 def _printed(column: Column) -> str:

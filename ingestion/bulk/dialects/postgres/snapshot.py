@@ -114,6 +114,7 @@ class PostgresSnapshot:
             "user": source.user,
             "password": source.password.get_secret_value(),
             "fetchsize": str(source.batch_size),
+            "prepareThreshold": "-1",  # values come in binary from the first execution on, which is the only one
             "sslmode": source.tls.mode.replace("_", "-"),
             "ApplicationName": "frazil",
         }

@@ -3,9 +3,10 @@
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from pyiceberg.table import Table
 
@@ -18,7 +19,8 @@ from ingestion.errors import ContractError, FrazilError
 from ingestion.lake.append import AppendTable, Marks
 from ingestion.lake.datafile import WrittenFile
 
-Prove = Callable[[str], Future[tuple[int, str]] | None]  # of a chunk's predicate
+Total = Callable[[], tuple[int, str]]
+Prove = Callable[[str], Total | None]  # of a chunk's predicate
 
 
 class StoppedError(FrazilError):
@@ -57,7 +59,7 @@ def copy_chunks(run: Copy, snapshot: Snapshot, readers: int) -> None:
 
     def work() -> None:
         try:
-            with snapshot.reader() as reader, _prover(run, snapshot) as prove:
+            with snapshot.reader() as reader, _prover(run, snapshot, reader) as prove:
                 reader.hold(run.table)
                 while not failed.is_set():
                     try:
@@ -82,14 +84,17 @@ def copy_chunks(run: Copy, snapshot: Snapshot, readers: int) -> None:
 
 
 @contextmanager
-def _prover(run: Copy, snapshot: Snapshot) -> Iterator[Prove]:
-    """Starts taking a chunk's count and hash in the same view, by a connection of its own, while it is read."""
+def _prover(run: Copy, snapshot: Snapshot, reader: Reader) -> Iterator[Prove]:
+    """Takes a chunk's count and hash in the same view: while it is read, by a connection of its own, if one is free."""
     if not run.is_proven:
         yield lambda predicate: None
         return
-    with snapshot.reader() as reader, ThreadPoolExecutor(1, thread_name_prefix="proof") as pool:
-        reader.hold(run.table)
-        yield lambda predicate: pool.submit(source_total, run, reader, predicate)
+    with snapshot.spare() as other, ThreadPoolExecutor(1, thread_name_prefix="proof") as pool:
+        if other is None:
+            yield lambda predicate: partial(source_total, run, reader, predicate)
+        else:
+            other.hold(run.table)
+            yield lambda predicate: pool.submit(source_total, run, other, predicate).result
 
 
 def _copy_chunk(run: Copy, reader: Reader, prove: Prove, view: View, number: int, failed: threading.Event) -> None:
@@ -108,7 +113,7 @@ def _copy_chunk(run: Copy, reader: Reader, prove: Prove, view: View, number: int
                     file.write(maker.made(batch))
                     rows += batch.num_rows
                     run.advance(batch.num_rows)
-            proof = None if total is None else proven(run, chunk.predicate, rows, total.result())
+            proof = None if total is None else proven(run, chunk.predicate, rows, total())
             files = [file.finish()] if rows else []
     except BaseException:
         run.advance(-rows)

@@ -56,6 +56,10 @@ class Snapshot(Protocol):
         """A reader of this view; blocks when as many as were asked for are in use."""
         ...
 
+    def spare(self) -> AbstractContextManager[Reader | None]:
+        """A further reader for who holds one, None where all are in use: waiting for it might be for ever."""
+        ...
+
     def jdbc(self) -> Jdbc:
         """For Spark's own connections; they see this very snapshot where the database can share it."""
         ...

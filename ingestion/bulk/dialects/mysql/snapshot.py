@@ -4,7 +4,7 @@ import logging
 import queue
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -92,11 +92,21 @@ class MySqlSnapshot:
 
     def reader(self) -> AbstractContextManager[MySqlReader]:
         """See Snapshot.reader. Raises RetryableError when every connection of this view was lost."""
-        return self._borrowed()
+        return self._borrowed(self._free.get())
+
+    def spare(self) -> AbstractContextManager[MySqlReader | None]:
+        """See Snapshot.spare."""
+        try:
+            found = self._free.get_nowait()
+        except queue.Empty:
+            return nullcontext()
+        if found.open:
+            return self._borrowed(found)
+        self._free.queue.insert(0, found)
+        return nullcontext()
 
     @contextmanager
-    def _borrowed(self) -> Iterator[MySqlReader]:
-        connection = self._free.get()
+    def _borrowed(self, connection: Connection) -> Iterator[MySqlReader]:
         try:
             while not connection.open:
                 if not any(one.open for one in self._connections):

@@ -2,7 +2,7 @@
 
 import queue
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -64,11 +64,17 @@ class OracleSnapshot:
 
     def reader(self) -> AbstractContextManager[OracleReader]:
         """See Snapshot.reader."""
-        return self._borrowed()
+        return self._borrowed(self._free.get())
+
+    def spare(self) -> AbstractContextManager[OracleReader | None]:
+        """See Snapshot.spare."""
+        try:
+            return self._borrowed(self._free.get_nowait())
+        except queue.Empty:
+            return nullcontext()
 
     @contextmanager
-    def _borrowed(self) -> Iterator[OracleReader]:
-        connection = self._free.get()
+    def _borrowed(self, connection: Any) -> Iterator[OracleReader]:
         try:
             if connection is None or not connection.is_healthy():
                 connection = None

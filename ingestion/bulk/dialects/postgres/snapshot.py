@@ -2,7 +2,7 @@
 
 import queue
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -79,11 +79,17 @@ class PostgresSnapshot:
 
     def reader(self) -> AbstractContextManager[PostgresReader]:
         """See Snapshot.reader. A connection that was lost is replaced by a new one in the same snapshot."""
-        return self._borrowed()
+        return self._borrowed(self._free.get())
+
+    def spare(self) -> AbstractContextManager[PostgresReader | None]:
+        """See Snapshot.spare."""
+        try:
+            return self._borrowed(self._free.get_nowait())
+        except queue.Empty:
+            return nullcontext()
 
     @contextmanager
-    def _borrowed(self) -> Iterator[PostgresReader]:
-        connection = self._free.get()
+    def _borrowed(self, connection: Connection | None) -> Iterator[PostgresReader]:
         try:
             if connection is None or connection.closed or connection.info.transaction_status != _IN_TRANSACTION:
                 if connection is not None:

@@ -73,7 +73,7 @@ class Shop:
 
     def build(self, *words: str) -> None:
         """The shop's models and their tests, unless `words` say otherwise."""
-        self.lake.dbt("build", "--select", *(words or ("staging.shop",)))
+        self.lake.dbt("build", "--indirect-selection", "cautious", "--select", *(words or ("staging.shop",)))
 
     def tables(self) -> dict[str, StagedTable]:
         return {table.name: staged_table("shop", table) for table in self.dialect.tables(self.source)}

@@ -88,9 +88,9 @@ Long values are cut before anything looks at them. No value is made up: what is 
         concat(source, ':', source_id) as record_key,
         {{ named_columns(with_key=false) }},
         substr(full_name, 1, 80) as written,
-        nullif({{ untitled(folded_text('substr(first_name, 1, 80)')) }}, '') as given,
-        nullif({{ folded_text('substr(last_name, 1, 80)') }}, '') as family,
-        nullif({{ untitled(folded_text('substr(full_name, 1, 80)')) }}, '') as whole,
+        {{ told(untitled(folded_text('substr(first_name, 1, 80)'))) }} as given,
+        {{ told(folded_text('substr(last_name, 1, 80)')) }} as family,
+        {{ told(untitled(folded_text('substr(full_name, 1, 80)'))) }} as whole,
         {{ folded_text("split_part(substr(full_name, 1, 80), ',', 1)") }} as before_comma,
         {{ folded_text("split_part(substr(full_name, 1, 80), ',', 2)") }} as behind_comma,
         case
@@ -126,6 +126,11 @@ Long values are cut before anything looks at them. No value is made up: what is 
 
 {% macro last_word(column) -%}
     {{ replaced_all(column, '^.* ') }}
+{%- endmacro %}
+
+{#- Words that programs write where nobody gave a name are none. -#}
+{% macro told(text) -%}
+    nullif({{ replaced_all(text, '^((null|none|nil|nan|undefined|unknown|n a)( |$))+$') }}, '')
 {%- endmacro %}
 
 {% macro untitled(text) -%}

@@ -173,9 +173,13 @@ class Tables:
         except ContractError:
             if contract != "discard_row" or before is None:
                 raise
+            readable, refuses = table, True
+        else:
+            refuses = bool(readable.watched)
+        if refuses and before is not None:
             before.refuses_strange = True
             return before
-        kept = {column.name for column in readable.columns}
+        kept = {column.name for column in readable.columns}.union(readable.watched)
         ignored = tuple(column.name for column in table.columns if column.name not in kept)
         form = form_of(readable, dict(self._carriers.get((table.schema, table.name), {})), old, ignored)
         raw = AppendTable(self._catalog, table.raw_name)
@@ -184,7 +188,7 @@ class Tables:
                 transaction.set_properties({PROPERTY: encoded(form)})
             raw = AppendTable(self._catalog, table.raw_name)
         log.info("table_followed", extra={"source": self._source.name, "table": table.raw_name})
-        return Followed(form, RowBuilder(self._source.dialect, form), raw)
+        return Followed(form, RowBuilder(self._source.dialect, form), raw, refuses)
 
 
 def _topic(prefix: str, schema: str, table: str) -> str:

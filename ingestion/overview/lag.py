@@ -13,7 +13,8 @@ from ingestion.bulk.state import RUNS
 
 
 def with_lag(catalog: Catalog, watermarks: Iterable[Mapping[str, Any]], now: datetime) -> list[dict[str, Any]]:
-    """Each watermark with `behind_seconds`: the age of the oldest commit of the parent that was not read; 0: none.
+    """Each watermark with `behind_seconds`: the age of the oldest commit of the parent that was not read, in
+    tenths, one at least; 0: none.
 
     Null for the list of copies, in which a model only looks for those of its own table, and for parents that are gone.
     Of commits whose snapshots have expired the next one counts, so a long wait may be told as a shorter one.
@@ -27,7 +28,7 @@ def with_lag(catalog: Catalog, watermarks: Iterable[Mapping[str, Any]], now: dat
         times, behind = commits[parent], None
         if times is not None:
             unread = [one for one in times if one > row["last_sync_timestamp"]]
-            behind = round((now - min(unread)).total_seconds(), 1) if unread else 0.0
+            behind = max(0.1, round((now - min(unread)).total_seconds(), 1)) if unread else 0.0
         found.append({**row, "behind_seconds": behind})
     return found
 

@@ -76,18 +76,19 @@ class Dbt:
         `proven` are ids of tests that need not run while no node they read writes anything (macros/adapter/test.sql).
         Raises PermanentError only if dbt itself could not run: a node that fails is in the results.
         """
-        os.environ["FRAZIL_REBUILD"] = ",".join(rebuild)
-        os.environ["FRAZIL_PROVEN"] = ",".join(proven)
+        told = {"FRAZIL_REBUILD": ",".join(rebuild), "FRAZIL_PROVEN": ",".join(proven)}
         words = ["build", "--cache-selected-only", "--no-write-json", "--select", *select]
         if exclude:
             words += ["--exclude", *exclude]
         manifest = self.manifest
         if os.environ.get("FRAZIL_DBT_TARGET", "embedded") == "embedded":
             spark_session(self._settings)  # dbt uses the session that is there
+        os.environ.update(told)
         try:
             done = self._invoke(words, manifest)
         finally:
-            del os.environ["FRAZIL_PROVEN"]
+            for name in told:
+                del os.environ[name]
         if not isinstance(done.result, RunExecutionResult):
             raise PermanentError(f"dbt build could not run: {done.exception}")
         return [_node_result(result) for result in done.result.results]

@@ -108,5 +108,5 @@ def test_programs_whose_unpacking_was_cut_short_are_not_taken_for_whole(tmp_path
 
 
 def test_an_unknown_part_is_refused_with_the_ones_there_are() -> None:
-    with pytest.raises(UsageError, match="no part 'oracle' in the stack; there are: mariadb, postgres"):
+    with pytest.raises(UsageError, match="no part 'oracle' in the stack; there are: connect, kafka, mariadb, postgres"):
         part_by_name("oracle")

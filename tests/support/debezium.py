@@ -59,9 +59,15 @@ class Followed:
         return f"{self.bus.connect_url}/connectors/{self.source.name}"
 
     def register(self, **more: str) -> None:
-        """Start the connector, or start it again, and wait until its task runs."""
+        """Start the connector, or start it again, and wait until it has a place in the log that later changes follow.
+
+        A slot has it from the first. In a binlog it is where the connector looks some time after its task "runs"; the
+        first heartbeat tells that it did.
+        """
         requests.put(f"{self.url}/config", json=self._config() | more, timeout=60).raise_for_status()
         self.wait_running()
+        if self.source.dialect == "mysql":
+            self.bus.read(f"__debezium-heartbeat.{self.source.name}", enough=bool)
 
     def wait_running(self, seconds: float = 60) -> None:
         deadline = time.monotonic() + seconds

@@ -26,7 +26,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if os.geteuid() != 0 or subprocess.run(words, check=False, capture_output=True).returncode:
         pytest.skip("needs root, to mount a small disk")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    # Lazily: what a failed flush left to the garbage collector may hold a file open for a moment longer.
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture

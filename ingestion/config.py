@@ -12,7 +12,7 @@ from dotenv import dotenv_values
 from ingestion.errors import UsageError
 from ingestion.settings import PROJECT_ROOT, Settings
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}")
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}")
 
 
 def load_yaml(path: Path, environment: Mapping[str, str] | None = None) -> Any:
@@ -44,7 +44,7 @@ def _filled(value: Any, env: Mapping[str, str], path: Path) -> Any:
     if isinstance(value, list):
         return [_filled(item, env, path) for item in value]
     if isinstance(value, str):
-        return _VARIABLE.sub(lambda match: _lookup(match, env, path), value)
+        return VARIABLE.sub(lambda match: _lookup(match, env, path), value)
     return value
 
 

@@ -1,18 +1,15 @@
 """config/sources.yaml: the databases, how they are reached, and what is decided for their tables and columns."""
 
 import re
-from collections.abc import Mapping
-from difflib import get_close_matches
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from ingestion.blocks import BlockFile
 from ingestion.bulk.model import Policy
-from ingestion.config import load_yaml
-from ingestion.errors import UsageError
 
 FILE = "sources.yaml"
 DialectName = Literal["postgres", "mysql", "oracle"]
@@ -20,7 +17,6 @@ Mode = Literal["bulk", "cdc", "poll"]
 Contract = Literal["evolve", "freeze", "discard_row", "discard_value"]
 _PORTS = {"postgres": 5432, "mysql": 3306, "oracle": 1521}
 _NUMBER = re.compile(r"text|double|decimal\((\d{1,2}),\s*(\d{1,2})\)")
-_VARIABLE = re.compile(r"\$\{[A-Za-z_]\w*(:[^}]*)?\}")
 
 
 class _Model(BaseModel):
@@ -56,7 +52,7 @@ class DatabaseSource(_Model):
     are shell patterns of `table` or `schema.table`. Times are in seconds.
     """
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9]*$")
+    name: str
     dialect: DialectName
     host: str = "127.0.0.1"
     port: int = Field(default=0, ge=0, le=65535, description="0 is the dialect's usual port.")
@@ -84,6 +80,13 @@ class DatabaseSource(_Model):
     tls: Tls = Tls()
     cluster: str = Field(default="default", description="The Kafka of config/kafka_clusters.yaml for its changes.")
     connector: dict[str, str] = Field(default={}, description="Options of its Debezium connector; they win.")
+
+    @field_validator("name")
+    @classmethod
+    def _one_word(cls, value: str) -> str:
+        if not re.fullmatch(r"[a-z][a-z0-9]*", value):
+            raise ValueError("a source is one word of lower-case letters and digits, without underscore")
+        return value
 
     @field_validator("number_without_precision")
     @classmethod
@@ -143,67 +146,20 @@ class DatabaseSource(_Model):
         return self._options(schema, table).contract or self.contract
 
 
-_MODEL_UNDER: dict[object, type[_Model]] = {"tls": Tls, "tables": TableOptions, "columns": ColumnOptions}
+def _secrets(block: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    yield "password", block.get("password")
+    for address in block.get("notifications") or []:
+        yield "notifications", address
+
+
+_FILE = BlockFile(FILE, DatabaseSource, "sources", "source", "dialect, host, database, user and password", _secrets)
 
 
 def load_databases(config_dir: Path, environment: Mapping[str, str] | None = None) -> dict[str, DatabaseSource]:
-    """Every source of `config_dir`/sources.yaml by name; without the file, none.
-
-    Raises UsageError that names each wrong field and the nearest right word.
-    """
-    path = config_dir / FILE
-    if not path.exists():
-        return {}
-    document = load_yaml(path, environment)
-    blocks = document.get("sources") if isinstance(document, dict) else None
-    if not isinstance(blocks, dict) or set(document) != {"sources"}:
-        raise UsageError(f"{path}: write one top-level key, `sources:`, and a block per source below it")
-    _refuse_written_secrets(path)
-    return {str(name): _source(path, str(name), block) for name, block in blocks.items()}
+    """Every source of `config_dir`/sources.yaml by name; without the file, none. Raises as BlockFile.load does."""
+    return _FILE.load(config_dir, environment) if (config_dir / FILE).exists() else {}
 
 
 def database(config_dir: Path, name: str, environment: Mapping[str, str] | None = None) -> DatabaseSource:
     """The source called `name`; raises UsageError that lists the sources there are."""
-    sources = load_databases(config_dir, environment)
-    if name not in sources:
-        near = get_close_matches(name, sources, 1)
-        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(sources)) or 'none'}"
-        raise UsageError(f"source {name!r} is not in {config_dir / FILE}; {hint}")
-    return sources[name]
-
-
-def _source(path: Path, name: str, block: Any) -> DatabaseSource:
-    if not isinstance(block, dict):
-        raise UsageError(f"{path}: {name}: write a block with dialect, host, database, user and password")
-    try:
-        return DatabaseSource.model_validate({**block, "name": name})
-    except ValidationError as error:
-        problems = "; ".join(_problem(name, one) for one in error.errors(include_url=False, include_input=False))
-        raise UsageError(f"{path}: {problems}") from None
-
-
-def _problem(name: str, error: Any) -> str:
-    place = [name, *(str(part) for part in error["loc"])]
-    if place[1:] == ["name"]:
-        return f"{name}: a source is one word of lower-case letters and digits, without underscore"
-    word, message = place[-1], error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        above = [part for part in error["loc"][:-1] if part in _MODEL_UNDER]
-        known = [
-            one for one in _MODEL_UNDER.get(above[-1] if above else "", DatabaseSource).model_fields if one != "name"
-        ]
-        near = get_close_matches(word, known, 1, 0.5)
-        message = f"unknown; did you mean {near[0]}?" if near else f"unknown; there are {', '.join(known)}"
-    return f"{'.'.join(place)}: {message}"
-
-
-def _refuse_written_secrets(path: Path) -> None:
-    blocks = yaml.safe_load(path.read_text(encoding="utf-8"))["sources"]
-    for name, block in blocks.items():
-        if not isinstance(block, dict):
-            continue
-        addresses = block.get("notifications") or []
-        secrets = [("password", block.get("password")), *(("notifications", one) for one in addresses)]
-        for field, value in secrets:
-            if value and not _VARIABLE.search(str(value)):
-                raise UsageError(f"{path}: {name}.{field}: secrets are not written here; write ${{VARIABLE}} instead")
+    return _FILE.one(config_dir, load_databases(config_dir, environment), name)

@@ -1,18 +1,14 @@
 """config/kafka_clusters.yaml: where Kafka and Kafka Connect are, and how they are entered."""
 
-from collections.abc import Mapping
-from difflib import get_close_matches
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from ingestion.config import load_yaml
-from ingestion.errors import UsageError
+from ingestion.blocks import BlockFile
 
 FILE = "kafka_clusters.yaml"
-_SECRETS = (("password",), ("key_password",), ("connect", "password"))
 
 
 class _Model(BaseModel):
@@ -100,45 +96,22 @@ def _inside(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
+def _secrets(block: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name in ("password", "key_password"):
+        yield name, block.get(name)
+    connect = block.get("connect")
+    if isinstance(connect, dict):
+        yield "connect.password", connect.get("password")
+
+
+_FILE = BlockFile(FILE, KafkaCluster, "clusters", "cluster", "bootstrap and connect", _secrets)
+
+
 def load_clusters(config_dir: Path, environment: Mapping[str, str] | None = None) -> dict[str, KafkaCluster]:
-    """Every cluster of `config_dir`/kafka_clusters.yaml by name. Raises UsageError that names each wrong field."""
-    path = config_dir / FILE
-    document = load_yaml(path, environment)
-    blocks = document.get("clusters") if isinstance(document, dict) else None
-    if not isinstance(blocks, dict) or set(document) != {"clusters"}:
-        raise UsageError(f"{path}: write one top-level key, `clusters:`, and a block per cluster below it")
-    _refuse_written_secrets(path)
-    return {str(name): _cluster(path, str(name), block) for name, block in blocks.items()}
+    """Every cluster of `config_dir`/kafka_clusters.yaml by name. Raises as BlockFile.load does."""
+    return _FILE.load(config_dir, environment)
 
 
 def cluster(config_dir: Path, name: str, environment: Mapping[str, str] | None = None) -> KafkaCluster:
     """The cluster called `name`; raises UsageError that lists the ones there are."""
-    clusters = load_clusters(config_dir, environment)
-    if name not in clusters:
-        near = get_close_matches(name, clusters, 1)
-        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(clusters)) or 'none'}"
-        raise UsageError(f"cluster {name!r} is not in {config_dir / FILE}; {hint}")
-    return clusters[name]
-
-
-def _cluster(path: Path, name: str, block: Any) -> KafkaCluster:
-    if not isinstance(block, dict):
-        raise UsageError(f"{path}: {name}: write a block with bootstrap and connect")
-    try:
-        return KafkaCluster.model_validate({**block, "name": name})
-    except ValidationError as error:
-        problems = (
-            f"{'.'.join([name, *map(str, one['loc'])])}: {one['msg'].removeprefix('Value error, ')}"
-            for one in error.errors(include_url=False, include_input=False)
-        )
-        raise UsageError(f"{path}: {'; '.join(problems)}") from None
-
-
-def _refuse_written_secrets(path: Path) -> None:
-    for name, block in yaml.safe_load(path.read_text(encoding="utf-8"))["clusters"].items():
-        for place in _SECRETS:
-            value: Any = block
-            for word in place:
-                value = value.get(word) if isinstance(value, dict) else None
-            if value and "${" not in str(value):
-                raise UsageError(f"{path}: {name}.{'.'.join(place)}: secrets are not written here; write ${{VARIABLE}}")
+    return _FILE.one(config_dir, load_clusters(config_dir, environment), name)

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyiceberg.catalog import Catalog
 
 from ingestion.bulk.progress import Board
 from ingestion.settings import Settings
-from tests.integration.bulk.lab import Lab
+from ingestion.stack.parts import postgres
+from tests.integration.bulk.lab import Lab, lab_of
+from tests.support.databases import running
 
 
 def frazil(*words: str) -> tuple[int, str]:
@@ -24,17 +27,17 @@ def frazil(*words: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(
-    ("changed", "words"),
+    ("changed", "words", "exit_code"),
     [
-        ({"host": "no-such-host.invalid"}, "no-such-host.invalid"),
-        ({"port": 1}, "1"),
-        ({"database": "nowhere"}, "nowhere"),
-        ({"user": "nobody_here"}, "nobody_here"),
-        ({"password": "${WRONG_PASSWORD}"}, "password"),
+        ({"host": "no-such-host.invalid"}, "host 'no-such-host.invalid' is unknown; correct `host`", 2),
+        ({"port": 1}, "is the server up, and are host and port right?", 75),
+        ({"database": "nowhere"}, "has no database 'nowhere'; correct `database`", 2),
+        ({"user": "nobody_here"}, "refuses user 'nobody_here'; set the right user and password", 2),
+        ({"password": "${WRONG_PASSWORD}"}, "set the right user and password", 2),
     ],
 )
-def test_a_source_that_cannot_be_read_is_wrong_use_said_in_one_line(
-    lab: Lab, changed: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch
+def test_a_source_that_cannot_be_read_is_said_in_one_line_with_what_to_do(
+    lab: Lab, changed: dict[str, Any], words: str, exit_code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WRONG_PASSWORD", "a-wrong-secret")
     lab.orders(1)
@@ -42,7 +45,7 @@ def test_a_source_that_cannot_be_read_is_wrong_use_said_in_one_line(
 
     code, said = frazil("bulk", "load", "lab")
 
-    assert code == 2, said
+    assert code == exit_code, said
     assert said.startswith("frazil: ")
     assert words in said
     assert "a-wrong-secret" not in said
@@ -62,6 +65,44 @@ def test_an_unknown_source_is_named_with_those_there_are(lab: Lab) -> None:
 
     assert code == 2
     assert "did you mean lab?" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--tables", "oders"], "no table oders; near names: orders"),
+        (["--tables", ""], "--tables is empty"),
+        (["--table-filter", "nothing_%"], "no table is like 'nothing_%'; see `frazil bulk discover lab`"),
+        (["--table-filter", ""], "no table is like ''; see `frazil bulk discover lab`"),
+    ],
+)
+def test_a_selection_of_no_table_is_wrong_use(lab: Lab, words: list[str], said: str) -> None:
+    lab.orders(1)
+
+    code, line = frazil("bulk", "load", "lab", *words)
+
+    assert code == 2, line
+    assert said in line
+    assert lab.catalog.list_tables("raw") == []
+
+
+def test_a_server_whose_log_cannot_be_followed_is_wrong_use_before_anything_is_read(
+    tmp_path: Path, settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(postgres._SETTINGS, "wal_level", "replica")
+    monkeypatch.setenv("FRAZIL_CONFIG_DIR", str(tmp_path / "config"))
+    with running("postgres") as server, lab_of("postgres", server.facts(), settings, catalog, tmp_path) as lab:
+        lab.orders(1)
+        lab.configure(modes=["bulk", "cdc"])
+
+        code, said = frazil("bulk", "load", "lab")
+        found = [one for one in lab.dialect.check(lab.source) if one.level == "fail"]
+
+    assert code == 2, said
+    assert "wal_level is replica; set wal_level = logical and restart the server" in said
+    assert len(said.splitlines()) == 1
+    assert [one.check for one in found] == ["wal_level"]
+    assert catalog.list_tables("raw") == []
 
 
 def test_tables_that_may_not_be_read_fail_and_the_others_are_loaded(pg: Lab) -> None:

@@ -152,7 +152,7 @@ def test_a_wrong_address_of_postgresql_is_one_line(
     [
         ("SHOP_MARIADB_PASSWORD", "wrong", "refuses user"),
         ("SHOP_MARIADB_DATABASE", "nowhere", "has no database 'nowhere'"),
-        ("SHOP_MARIADB_HOST", "no-such-host.invalid", "cannot be reached"),
+        ("SHOP_MARIADB_HOST", "no-such-host.invalid", "is unknown"),
         ("SHOP_MARIADB_PORT", "1", "cannot be reached"),
     ],
 )

@@ -170,7 +170,7 @@ def test_spark_sessions_are_set_to_the_scn_and_positions_sort_as_text() -> None:
     [
         ("ORA-01017: invalid username/password", UsageError),
         ("DPY-6001: cannot connect: service is not registered", UsageError),
-        ("DPY-6005: cannot connect to database", UsageError),
+        ("DPY-6005: cannot connect to database", RetryableError),
         ("ORA-00942: table or view does not exist", UsageError),
         ("ORA-01555: snapshot too old", RetryableError),
         ("ORA-03113: end-of-file on communication channel", RetryableError),

@@ -61,7 +61,7 @@ def test_both_kinds_of_client_are_told_account_and_certificates(tmp_path: Path) 
     ("old", "new", "message"),
     [
         ("${KAFKA_PASSWORD}", "hunter2", "far.password: secrets are not written here"),
-        ("    user:", "    usr:", "far.usr: Extra inputs are not permitted"),
+        ("    user:", "    usr:", "far.usr: unknown; did you mean user"),
         ('    user: fra"zil\n', "", "security SASL_SSL needs user and password"),
         ("https://connect", "connect", "far.connect.url: String should match"),
         ("clusters:", "cluster:", "one top-level key, `clusters:`"),

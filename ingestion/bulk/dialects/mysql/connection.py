@@ -1,5 +1,6 @@
 """Connections to MySQL and MariaDB: what each session fixes, and what the server's errors mean."""
 
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ SETTINGS = {
 SESSION = "set " + ", ".join(f"session {name} = {value}" for name, value in SETTINGS.items())
 _TOO_MANY, _SHUTTING_DOWN, _LOCK_WAIT, _DEADLOCK, _LOST = 1040, 1053, 1205, 1213, (2006, 2013, 2055, 4031)
 _REFUSED_USER, _NO_DATABASE, _NO_ACCESS, _NO_HOST = (1045, 1698), 1049, (1044, 1142, 1143, 1227), (2003, 2005)
+_UNKNOWN_HOST = re.compile(r"\[Errno -\d+\]|getaddrinfo|not known")  # of the resolver, whose numbers are negative
 _GONE = (1051, 1054, 1146)  # tables or columns that changed
 
 
@@ -56,7 +58,7 @@ def connected(source: DatabaseSource, *, again: bool = False) -> Iterator[Connec
 
 
 def connect(source: DatabaseSource, *, again: bool = False) -> Connection:
-    """See `connected`; the caller closes. `again`: the server has been reached before, being refused may pass."""
+    """See `connected`; the caller closes. `again`: the server has been reached before, whatever it says may pass."""
     try:
         connection: Connection = pymysql.connect(
             host=source.host,
@@ -137,8 +139,10 @@ def _unreachable(source: DatabaseSource, error: Exception, again: bool) -> Frazi
         return UsageError(f"{where} has no database {source.database!r}; correct `database` in config/sources.yaml")
     if number in _NO_ACCESS:
         return UsageError(f"{where}: {text}; grant select on the database to {source.user!r}")
-    if number in _NO_HOST and not again and "timed out" not in text:
-        return UsageError(f"{where} cannot be reached ({text}); is the server up, and are host and port right?")
+    if number in _NO_HOST and not again and _UNKNOWN_HOST.search(text):
+        return UsageError(f"{source.name}: host {source.host!r} is unknown; correct `host` in config/sources.yaml")
+    if number in _NO_HOST and not again:
+        return RetryableError(f"{where} cannot be reached ({text}); is the server up, and are host and port right?")
     if number in _NO_HOST or number in (_TOO_MANY, _SHUTTING_DOWN) or number in _LOST or again:
         return RetryableError(f"{where} does not take a connection now: {text}")
     return UsageError(f"{where}: {text}")

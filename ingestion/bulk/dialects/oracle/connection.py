@@ -96,7 +96,7 @@ def explained(source: DatabaseSource, error: Exception, *, again: bool) -> Frazi
     if number in _NO_SERVICE and not again:
         return UsageError(f"{where} has no service {source.database!r}; correct `database` in config/sources.yaml")
     if number in _UNREACHED and not again:
-        return UsageError(f"{where} cannot be reached; is the server up, and are host and port right?")
+        return RetryableError(f"{where} cannot be reached; is the server up, and are host and port right?")
     if number in _NO_ACCESS:
         return UsageError(f"{source.name}: {text}; grant select and flashback on it to {source.user}")
     if number in _TOO_OLD:

@@ -58,7 +58,7 @@ def relation(schema: str, name: str) -> str:
 def connected(source: DatabaseSource, *, again: bool = False) -> Iterator[Connection]:
     """An autocommit connection with the session's settings; closed at the end.
 
-    `again`: the server has been reached before, so that being refused may pass.
+    `again`: the server has been reached before, so that whatever it says now may pass.
     """
     connection = connect(source, again=again)
     try:
@@ -110,8 +110,7 @@ def _unreachable(source: DatabaseSource, error: psycopg.Error, again: bool) -> F
     if "starting up" in text or "too many" in text or "remaining connection slots" in text or "timeout" in text:
         return RetryableError(f"{where} does not take a connection now: {text}")
     if "onnection refused" in text:
-        fault = RetryableError if again else UsageError
-        return fault(f"{where}: connection refused; is the server up, and are host and port right?")
+        return RetryableError(f"{where}: connection refused; is the server up, and are host and port right?")
     return RetryableError(f"{where}: {text}") if again else UsageError(f"{where}: {text}")
 
 

@@ -8,19 +8,19 @@ import psycopg
 import pyarrow as pa
 from psycopg import pq
 
-from ingestion.bulk.csvblocks import CsvBlocks
 from ingestion.bulk.dialects.postgres.connection import Connection
+from ingestion.bulk.dialects.postgres.textblocks import TextBlocks
 from ingestion.bulk.model import SourceTable
 
 _BLOCK_BYTES = 8 * 1024 * 1024
 
 
 def batches(connection: Connection, table: SourceTable, sql: str) -> Iterator[pa.RecordBatch]:
-    """The rows of `sql`, which prints one CSV field per column of `table`; a block is read while another is parsed."""
-    parser = CsvBlocks(table)
+    """The rows of `sql`, which prints one field per column of `table`; a block is read while another is parsed."""
+    parser = TextBlocks(table)
     pending: Future[pa.RecordBatch] | None = None
-    with ThreadPoolExecutor(1, thread_name_prefix="csv") as executor:
-        for block in blocks(connection, f"copy ({sql}) to stdout (format csv)"):
+    with ThreadPoolExecutor(1, thread_name_prefix="parse") as executor:
+        for block in blocks(connection, f"copy ({sql}) to stdout (format text)"):
             done, pending = pending, executor.submit(parser.batch, block)
             if done is not None:
                 yield done.result()

@@ -1,6 +1,7 @@
 """`frazil cdc sink`: committed changes from Kafka into raw, once or for good."""
 
 import signal
+import sys
 import threading
 from dataclasses import asdict
 
@@ -42,11 +43,14 @@ def sink(
     from ingestion.bulk.sources import database
     from ingestion.cdc.clusters import cluster
     from ingestion.cdc.sink import Limits, Sink
+    from ingestion.errors import UsageError
     from ingestion.lake.catalog import open_catalog
 
     settings = Settings()
     configure_logging(settings.log_level)
     found = database(settings.config_dir, source)
+    if "cdc" not in found.modes:
+        raise UsageError(f"{source}: add cdc to its modes in config/sources.yaml first")
     kafka = {"bootstrap.servers": bootstrap} if bootstrap else cluster(settings.config_dir, found.cluster).client()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -61,7 +65,8 @@ def sink(
     finally:
         work.close()
         catalog.close()
-        _print(source, asdict(work.totals) | {"run_id": work.run_id, "stopped": work.stopped}, as_json)
+        if work.totals.messages or sys.exc_info()[0] is None:
+            _print(source, asdict(work.totals) | {"run_id": work.run_id, "stopped": work.stopped}, as_json)
 
 
 def _print(source: str, done: dict[str, object], as_json: bool) -> None:

@@ -42,11 +42,12 @@ class Shop:
     source: DatabaseSource
 
     @classmethod
-    def of(cls, facts: Facts, settings: Settings) -> "Shop":
+    def of(cls, facts: Facts, settings: Settings, **more: Any) -> "Shop":
+        """`more` is what else the source's block in config/sources.yaml says."""
         places: dict[str, Any] = {"host": facts.host, "port": facts.port, "database": facts.database}
         secrets: dict[str, Any] = {"user": facts.user, "password": facts.password}
         source = DatabaseSource.model_validate(
-            {"name": "shop", "dialect": "postgres", "chunk_bytes": 16 * 1024, **places, **secrets}
+            {"name": "shop", "dialect": "postgres", "chunk_bytes": 16 * 1024, **places, **secrets, **more}
         )
         lake = Lake(settings)
         ensure_declared(lake.catalog)

@@ -1,63 +1,44 @@
-"""P3: writers, copies and the log, everything killed at random; in the end the lake is the source, row by row."""
+"""P3: writers, copies and the log, everything killed at random; in the end the lake is the source, table by table."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import psutil
 import pytest
-import yaml
+from pyiceberg.catalog import Catalog
 
-from ingestion.lake.catalog import open_catalog
 from ingestion.settings import Settings
 from ingestion.stack import Server
-from tests.integration.cdc.test_handoff import KEYS, load, settle, writers
-from tests.support.databases import TestPostgres
-from tests.support.debezium import Followed
+from ingestion.stack.shop.writers import write
+from tests.support.bus import TestBus
+from tests.support.databases import TestMariaDb, TestPostgres
+from tests.support.followed import FollowedDatabase, followed
 
-Maker = Callable[..., tuple[Followed, Any]]
+FRAZIL = (sys.executable, "-c", "from ingestion.cli import main; main()")
 
 
 class Sinks:
     """Sink processes, as a person would start them; one that was killed is started again."""
 
-    def __init__(self, found: Followed, settings: Settings, folder: Path, count: int = 2) -> None:
-        self._found, self._log, self._count = found, folder / "sinks.log", count
-        config = folder / "config"
-        config.mkdir()
-        source = found.source
-        block = source.model_dump(include={"dialect", "host", "port", "database", "user", "modes"}, mode="json")
-        block["password"] = "${LAB_PASSWORD}"
-        (config / "sources.yaml").write_text(yaml.safe_dump({"sources": {source.name: block}}), encoding="utf-8")
-        self._environment = {
-            **os.environ,
-            "FRAZIL_HOME": str(settings.home_dir),
-            "FRAZIL_CONFIG_DIR": str(config),
-            "FRAZIL_KAFKA_BOOTSTRAP": found.bus.bootstrap,
-            "LAB_PASSWORD": source.password.get_secret_value(),
-        }
+    def __init__(self, site: FollowedDatabase, folder: Path, count: int = 2) -> None:
+        self._site, self._log, self._count = site, folder / "sinks.log", count
         self._running: list[subprocess.Popen[bytes]] = []
 
     def up(self) -> None:
         self._running = [one for one in self._running if one.poll() is None]
-        command = [sys.executable, "-c", "from ingestion.cli import main; main()", "cdc", "sink"]
+        words = [*FRAZIL, "cdc", "sink", self._site.name, "--flush-seconds", "0.3"]
         while len(self._running) < self._count:
-            words = [
-                *command,
-                self._found.source.name,
-                "--flush-seconds",
-                "0.3",
-                "--bootstrap",
-                self._found.bus.bootstrap,
-            ]
             with self._log.open("ab") as log:
-                self._running.append(subprocess.Popen(words, env=self._environment, stdout=log, stderr=log))
+                self._running.append(subprocess.Popen(words, env=environment(self._site), stdout=log, stderr=log))
 
     def kill(self, chance: Random) -> None:
         os.kill(chance.choice(self._running).pid, signal.SIGKILL)
@@ -73,70 +54,112 @@ class Sinks:
         for one in self._running:
             one.terminate()
         for one in self._running:
-            one.wait(30)
+            one.wait(60)
 
 
-def _wait_for_rows(found: Followed, settings: Settings, since: int) -> int:
-    """Until raw has more rows than `since`, or some minutes have passed; how many it has."""
-    catalog = open_catalog(settings)
-    deadline = time.monotonic() + 180
-    rows = since
-    while rows <= since and time.monotonic() < deadline:
-        time.sleep(0.1)
-        snapshot = catalog.load_table(f"raw.{found.source.name}_versions").current_snapshot()
-        summary = snapshot.summary.additional_properties if snapshot and snapshot.summary else {}
-        rows = int(summary.get("total-records", 0))
-    catalog.close()
-    assert rows > since, "nothing came to raw for minutes"
-    return rows
+def environment(site: FollowedDatabase) -> dict[str, str]:
+    return {**os.environ, "FRAZIL_HOME": str(site.settings.home), "FRAZIL_CONFIG_DIR": str(site.settings.config_dir)}
 
 
-def _kill(server: Server) -> None:
-    """At once, with all it was doing."""
+def rows_in_raw(site: FollowedDatabase) -> int:
+    """Of all its tables, by their snapshots' summaries."""
+    found = 0
+    for name in site.catalog.list_tables("raw"):
+        snapshot = site.catalog.load_table(name).current_snapshot()
+        if name[1].startswith(f"{site.name}_") and snapshot and snapshot.summary:
+            found += int(snapshot.summary.additional_properties["total-records"])
+    return found
+
+
+def wait_for_rows(site: FollowedDatabase, since: int) -> None:
+    """Until raw has more rows than `since`, while little is written; some minutes at the most."""
+    deadline = time.monotonic() + 240
+    while rows_in_raw(site) <= since:
+        assert time.monotonic() < deadline, "nothing came to raw for minutes"
+        write(site.facts, 0.2, 1, since)
+
+
+def kill(server: Server) -> None:
+    """At once, with all it was doing; then it is started again."""
     for process in psutil.process_iter(["pid", "cmdline"]):
         if str(server.folder) in " ".join(process.info["cmdline"] or ()) and process.name() == "java":
             process.kill()
             process.wait(10)
+    server.up()
 
 
-def _torture(found: Followed, postgres: TestPostgres, settings: Settings, folder: Path, kills: int, seed: int) -> None:
-    chance = Random(seed)
-    bus = found.bus
-    sinks = Sinks(found, settings, folder)
-    with writers(postgres, found.source.database):
-        load(settings, found)
-        found.register(**{"producer.override.transaction.timeout.ms": "10000"})
-        sinks.up()
-        rows = KEYS  # more than the copy has
-        for number in range(kills):
-            rows = _wait_for_rows(found, settings, rows)
-            time.sleep(chance.uniform(0, 1))
-            kind = ("sink", "connect", "sink", "pause", "broker")[number % 5]
-            if kind == "sink":
-                sinks.kill(chance)
-            elif kind == "pause":
-                sinks.pause(chance)
-            elif kind == "connect":
-                _kill(bus.connect)
-                bus.connect.up()
-            else:
-                _kill(bus.kafka)
-                bus.kafka.up()
-            sinks.up()
-            if number % 7 == 3:
-                load(settings, found)
-                rows += KEYS
-    found.wait_running(120)
-    sinks.down()
+@contextmanager
+def written(site: FollowedDatabase, seed: int) -> Iterator[None]:
+    """Writers change the shop for two seconds, the block's work among it; they must have changed something."""
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write, site.facts, 2, 3, seed)
+        yield
+        assert writing.result().committed
 
 
-@pytest.mark.parametrize(("kills", "seed"), [(5, 1), pytest.param(30, 2, marks=pytest.mark.stress)])
+def torture(site: FollowedDatabase, folder: Path, kills: int, seed: int) -> None:
+    chance, bus = Random(seed), site.bus
+    sinks = Sinks(site, folder)
+    with written(site, 0):
+        site.load()
+    site.register()
+    sinks.up()
+    try:
+        for number in range(1, kills + 1):
+            before = rows_in_raw(site)
+            with written(site, number):
+                time.sleep(chance.uniform(0, 1.5))
+                kind = ("sink", "connect", "sink", "pause", "broker")[number % 5]
+                if kind == "sink":
+                    sinks.kill(chance)
+                elif kind == "pause":
+                    sinks.pause(chance)
+                else:
+                    kill(bus.connect if kind == "connect" else bus.kafka)
+                sinks.up()
+                if number % 7 == 3:
+                    site.load(anew=True)
+                    before = rows_in_raw(site)
+            wait_for_rows(site, before)
+        site.client.wait(site.name, "RUNNING", 120)
+        with written(site, kills + 1):
+            reconciled(site)
+        reconciled(site)
+    finally:
+        sinks.down()
+
+
+def reconciled(site: FollowedDatabase) -> None:
+    """Every table, as one snapshot of the source sees it."""
+    words = [*FRAZIL, "reconcile", site.name, "--wait", "180", "--json"]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment(site), check=False)
+    tables = json.loads(done.stdout)["tables"]
+    assert done.returncode == 0, [one for one in tables if not one["is_equal"]]
+    assert len(tables) == 7
+
+
+KILLS = [(5, 1), pytest.param(30, 2, marks=pytest.mark.stress)]
+
+
+@pytest.mark.parametrize(("kills", "seed"), KILLS)
 def test_after_kills_at_random_the_lake_is_the_source(
-    followed_postgres: Maker, postgres: TestPostgres, settings: Settings, tmp_path: Path, kills: int, seed: int
+    postgres: TestPostgres, settings: Settings, catalog: Catalog, bus: TestBus, tmp_path: Path, kills: int, seed: int
 ) -> None:
-    table = "create table versions (id int primary key, n int, body text)"
-    found, connection = followed_postgres(table, "alter table versions alter body set storage external", register=False)
+    with followed("postgres", postgres.shop(), settings, catalog, bus, tmp_path) as site:
+        site.configure(connector={"producer.override.transaction.timeout.ms": "10000"})
 
-    _torture(found, postgres, settings, tmp_path, kills, seed)
+        torture(site, tmp_path, kills, seed)
 
-    settle(settings, found, connection)
+
+@pytest.mark.stress
+def test_after_kills_at_random_the_lake_is_mariadbs_source(
+    mariadb: TestMariaDb, settings: Settings, catalog: Catalog, bus: TestBus, tmp_path: Path
+) -> None:
+    with followed("mysql", mariadb.shop(), settings, catalog, bus, tmp_path) as site:
+        site.configure(connector={"producer.override.transaction.timeout.ms": "10000"})
+        sql = "select constraint_name from information_schema.referential_constraints where constraint_schema = '{}' {}"
+        cascading = sql.format(site.facts.database, "and update_rule = 'CASCADE' and table_name = 'food_orders'")
+        for (name,) in site.sql(cascading):  # what a cascade changes is in none of MariaDB's logs
+            site.sql(f"alter table food_orders drop foreign key {name}")
+
+        torture(site, tmp_path, 30, 3)

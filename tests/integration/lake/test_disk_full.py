@@ -1,7 +1,6 @@
 """A disk that fills up while the sink commits delays rows; it neither loses nor repeats any."""
 
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,48 +11,27 @@ from ingestion.errors import RetryableError
 from ingestion.lake.catalog import open_catalog
 from ingestion.lake.sink import Sink, drain
 from ingestion.settings import Settings
+from tests.support.disks import fill, free, small_disk
 from tests.unit.lake.deliveries import column, contacts, journalled, order, repeated
 
-_SIZE = 96 << 20
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path, 96) as folder:
+        yield folder
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 96 MiB in memory."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", f"size={_SIZE}", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(words, check=False, capture_output=True).returncode:
-        pytest.skip("needs root, to mount a small disk")
-    yield folder
-    # Lazily: what a failed flush left to the garbage collector may hold a file open for a moment longer.
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-@pytest.fixture
-def lake(small_disk: Path) -> Iterator[tuple[Settings, Catalog]]:
+def lake(disk: Path) -> Iterator[tuple[Settings, Catalog]]:
     """State and lake on the small disk."""
-    settings = Settings(home=small_disk / "home")
+    settings = Settings(home=disk / "home")
     catalog = open_catalog(settings)
     yield settings, catalog
     catalog.close()
 
 
-def free(folder: Path) -> int:
-    found = os.statvfs(folder)
-    return found.f_bavail * found.f_frsize
-
-
-def fill(folder: Path, leave: int) -> Path:
-    """Fill the disk but for `leave` bytes."""
-    ballast = folder / "ballast"
-    with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, free(folder) - leave)
-    return ballast
-
-
 @pytest.mark.parametrize("leave", [0, 8 << 10, 24 << 10, 48 << 10, 80 << 10, 128 << 10])
-def test_a_full_disk_is_waited_out(small_disk: Path, lake: tuple[Settings, Catalog], leave: int) -> None:
+def test_a_full_disk_is_waited_out(disk: Path, lake: tuple[Settings, Catalog], leave: int) -> None:
     settings, catalog = lake
     sink = Sink(settings)
     journalled(settings, [order(1), contacts(1)])
@@ -62,12 +40,12 @@ def test_a_full_disk_is_waited_out(small_disk: Path, lake: tuple[Settings, Catal
     journalled(settings, [order(int(number), note=text) for number, text in bodies.items()])
     journalled(settings, [contacts(number) for number in range(2, 12)])
 
-    ballast = fill(small_disk, leave)
+    ballast = fill(disk, leave)
     room = []
     for _ in range(4):
         with pytest.raises(RetryableError):
             list(sink.flushes())
-        room.append(free(small_disk))
+        room.append(free(disk))
     ballast.unlink()
     rows = sum(done.counts.rows for done in sink.flushes())
 

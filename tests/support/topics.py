@@ -1,0 +1,68 @@
+"""A topic of changes that a test writes itself, as Debezium would, and the sink that reads it."""
+
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+from pyiceberg.catalog import Catalog
+
+from ingestion.cdc.sink import Limits, Sink, Totals
+from tests.support.bus import TestBus
+from tests.support.databases import TestPostgres
+from tests.support.sources import source_of
+
+
+class Topic:
+    """A topic of a table `items (id bigint primary key, note text)`, filled by the test instead of by Debezium."""
+
+    def __init__(self, bus: TestBus, postgres: TestPostgres, catalog: Catalog, partitions: int = 1) -> None:
+        facts = postgres.database()
+        with postgres.connect(facts.database) as connection:
+            connection.execute(b"create table items (id bigint primary key, note text)")
+        self.source = source_of(facts, "postgres", bus.name(), modes=("bulk", "cdc"))
+        self.name = f"{self.source.name}.public.items"
+        self.catalog, self.bus = catalog, bus
+        self.admin = AdminClient({"bootstrap.servers": bus.bootstrap})
+        self.make(partitions)
+
+    def make(self, partitions: int = 1) -> None:
+        deadline = time.monotonic() + 30
+        while self.name not in self.admin.list_topics(timeout=10).topics:
+            assert time.monotonic() < deadline
+            self.admin.create_topics([NewTopic(self.name, partitions, 1)])
+            time.sleep(0.3)
+
+    def put(self, numbers: Sequence[int], partition: int = 0) -> None:
+        self.put_bytes([event(number, self.source.name) for number in numbers], partition)
+
+    def put_bytes(self, values: Sequence[bytes], partition: int = 0) -> None:
+        producer = Producer({"bootstrap.servers": self.bus.bootstrap})
+        for value in values:
+            producer.produce(self.name, value, key=b"{}", partition=partition)
+        producer.flush(10)
+
+    def sink(self, limits: Limits | None = None, **more: Any) -> Sink:
+        return Sink(
+            self.catalog, self.source, {"bootstrap.servers": self.bus.bootstrap}, self.source.name, limits, **more
+        )
+
+    def drain(self, **more: Any) -> Totals:
+        sink = self.sink(**more)
+        try:
+            return sink.run(lambda: False, once=True)
+        finally:
+            sink.close()
+
+    def ids(self) -> list[int]:
+        table = self.catalog.load_table(f"raw.{self.source.name}_items")
+        return sorted(table.scan().to_arrow()["id"].to_pylist())
+
+
+def event(number: int, source: str) -> bytes:
+    lsn = 1000 + 8 * number
+    where = {"schema": "public", "table": "items", "lsn": lsn, "txId": 7, "sequence": f'["{lsn}","{lsn}"]', "ts_ms": 5}
+    return json.dumps({"op": "c", "before": None, "after": {"id": number, "note": source}, "source": where}).encode()

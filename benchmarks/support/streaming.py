@@ -4,8 +4,9 @@ Debezium's envelopes from a topic are parsed and appended as typed columns to an
 of the lake in HOME. Each run reads the topic from its beginning into a table of its own, in one session; prints the
 seconds and rows of each as JSON, from the first batch's start to the last commit. The first run warms the JVM.
 
-Settings as Spark's and Iceberg's pages advise for throughput: `availableNow`, batches of 100,000 offsets, no shuffle
-before the write (`write.distribution-mode=none`), the JVM's full compiler and parallel collector, all cores.
+The table is laid out as raw is, a day a partition, and a batch is as many events as the sink commits at once. Else the
+settings are those that Spark's and Iceberg's pages advise for throughput: `availableNow`, no shuffle before the write
+(`write.distribution-mode=none`), the fan-out writer, the JVM's full compiler and parallel collector, all cores.
 """
 
 import json
@@ -16,12 +17,13 @@ from pathlib import Path
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as f
 
+from ingestion.cdc.sink import Limits
 from ingestion.runtime.jars import ensure_jars
 from ingestion.runtime.java import find_java
 from ingestion.runtime.spark import export_environment, prefer_throughput, spark_conf
 from ingestion.settings import Settings
 
-_AT_ONCE = 100_000
+_AT_ONCE = Limits().events
 _ROW = (
     "struct<id: bigint, customer_id: bigint, status: string, amount: string, note: string, created_at: string, "
     "updated_at: bigint>"
@@ -80,7 +82,10 @@ def _identity() -> Column:
 
 def drained(spark: SparkSession, bootstrap: str, topic: str, name: str, folder: Path) -> dict[str, float]:
     """All of the topic into a new table."""
-    spark.sql(f"create table {name} ({_TABLE}) using iceberg tblproperties ('write.distribution-mode' = 'none')")
+    spark.sql(
+        f"create table {name} ({_TABLE}) using iceberg partitioned by (days(_loaded_at)) "
+        "tblproperties ('write.distribution-mode' = 'none')"
+    )
     messages = (
         spark.readStream.format("kafka")
         .option("kafka.bootstrap.servers", bootstrap)
@@ -94,6 +99,7 @@ def drained(spark: SparkSession, bootstrap: str, topic: str, name: str, folder: 
         typed(messages)
         .writeStream.format("iceberg")
         .outputMode("append")
+        .option("fanout-enabled", "true")
         .option("checkpointLocation", str(folder / "checkpoints" / name))
         .trigger(availableNow=True)
         .toTable(name)

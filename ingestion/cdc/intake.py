@@ -6,12 +6,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ingestion.cdc.envelope import Envelope, Row, decoded
 from ingestion.cdc.followed import Followed
 from ingestion.cdc.offsets import Offset
 from ingestion.cdc.positions import NO_CHANGE, Last, Ranking
-from ingestion.cdc.rows import Change
+from ingestion.cdc.rows import Change, Whole
 
 
 class Letter(NamedTuple):
@@ -99,17 +100,57 @@ class Intake:
         self._key = followed.form.key
         self._head = followed.name.removeprefix("raw.")
 
-    def changes(self, partition: Partition, letters: Sequence[Letter], ranking: Ranking) -> tuple[list[Change], Taken]:
+    def changes(
+        self, partition: Partition, letters: Sequence[Letter], ranking: Ranking
+    ) -> tuple[Sequence[Change], Taken]:
         """The changes in the messages' order; moves the partition behind them."""
         taken = Taken(messages=len(letters))
         full = [letter for letter in letters if letter.value is not None]
         taken.tombstones = len(letters) - len(full)
         taken.bytes = sum(len(letter.value) for letter in full if letter.value is not None)
+        envelopes = decoded([letter.value for letter in full if letter.value is not None])
+        found = self._whole(partition, envelopes, ranking)
+        if found is None:
+            found = self._one_by_one(partition, full, envelopes, ranking, taken)
+        else:
+            taken.events = len(found)
+        partition.next = letters[-1].offset + 1
+        if found:
+            partition.position, partition.source_at = found[-1].position, found[-1].source_at
+        return found, taken
+
+    def _whole(self, partition: Partition, envelopes: Sequence[Any], ranking: Ranking) -> "Whole | None":
+        """The usual case at once: every message is a row as it is now, of this table. None for any other."""
+        if set(map(type, envelopes)) != {Envelope}:
+            return None
+        ops, rows = [one.op for one in envelopes], [one.after for one in envelopes]
+        sources = [one.source for one in envelopes]
+        times = [source.ts_us for source in sources]
+        if not set(ops) <= ({"c", "u", "r"} if self._key else {"c", "r"}) or not all(rows) or None in times:
+            return None
+        if {(source.schema or source.db, source.table) for source in sources} != {(self._schema, self._name)}:
+            return None
+        all_placed = ranking.place_all(sources, partition.last)
+        if all_placed is None:
+            return None
+        placed, partition.last = all_placed
+        tail = f"-{partition.number}"
+        ids = pc.binary_join_element_wise(f"{self._head}:", placed.identities, tail, pa.array(ops), "")
+        return Whole(ops, rows, placed.positions, ids, times)
+
+    def _one_by_one(
+        self,
+        partition: Partition,
+        full: Sequence[Letter],
+        envelopes: Sequence[Any],
+        ranking: Ranking,
+        taken: Taken,
+    ) -> list[Change]:
+        """Any messages; what cannot be a change is refused in `taken`."""
         found: list[Change] = []
         last, tail = partition.last, f"-{partition.number}"
         head, key = self._head, self._key
         place = ranking.place
-        envelopes = decoded([letter.value for letter in full if letter.value is not None])
         for number, (letter, envelope) in enumerate(zip(full, envelopes, strict=True)):
             try:
                 if type(envelope) is not Envelope:
@@ -141,18 +182,15 @@ class Intake:
                 found.append(Change("d", envelope.before, placed.position, identity, at, number))
             found.append(Change(op, row, placed.position, f"{head}:{placed.identity}{tail}{op}", at, number))
         partition.last = last
-        partition.next = letters[-1].offset + 1
-        if found:
-            partition.position, partition.source_at = found[-1].position, found[-1].source_at
-        return found, taken
+        return found
 
     def rows(self, changes: Sequence[Change], letters: Sequence[Letter], taken: Taken) -> None:
         """Build the rows of changes into `taken`; `letters` are the ones they were made from."""
         full = [letter for letter in letters if letter.value is not None]
-        kept = changes
+        kept: Sequence[Change] = changes
         if self.followed.refuses_strange:
             builder = self.followed.builder
-            kept = [change for change in changes if change.op in "dt" or not builder.strangers([change.row])]
+            kept = [change for change in changes if change.op in "dt" or not builder.strangers([tuple(change.row)])]
             strange = {change.message for change in changes} - {change.message for change in kept}
             for number in sorted(strange):
                 detail = "a column that the table's contract discards rows for"
@@ -160,7 +198,7 @@ class Intake:
                 taken.events -= 1
         table, refused = self.followed.builder.built(kept)
         bad = {one.change.message for one in refused}
-        if sum(change.message in bad for change in kept) > len(refused):  # of an update in two rows one is good
+        if bad and sum(change.message in bad for change in kept) > len(refused):  # of an update in two rows one is good
             table, _ = self.followed.builder.built([change for change in kept if change.message not in bad])
         for number in sorted(bad):
             first = next(one for one in refused if one.change.message == number)

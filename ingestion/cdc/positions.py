@@ -9,16 +9,21 @@ by their own place in the log. MySQL and MariaDB write a transaction's rows in o
 """
 
 import re
+import struct
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ingestion.bulk.marks import View
 from ingestion.cdc.envelope import Source
 
 _XIDS = 1 << 32
 _SEQUENCE = re.compile(r'\["(\d+)"')
+_SEQUENCES = msgspec.json.Decoder(list[tuple[int, int]], strict=False)
+_MOST_AT_ONE_PLACE = 0xFFFF
 
 
 class Last(msgspec.Struct, frozen=True, array_like=True):
@@ -60,8 +65,19 @@ class Placed(NamedTuple):
     is_seen: bool
 
 
+class AllPlaced(NamedTuple):
+    """What `Placed` says of many changes, none of which a copy has seen, as arrays of text."""
+
+    positions: pa.Array
+    identities: pa.Array
+
+
 class Ranking(Protocol):
     """Gives the changes of one table their places; `last` is what the partition's last change left."""
+
+    def place_all(self, sources: Sequence[Source], last: Last) -> tuple[AllPlaced, Last] | None:
+        """The same places for many at once; None where they must be placed one by one."""
+        ...
 
     def place(self, source: Source, last: Last) -> tuple[Placed, Last]:
         """Raises ValueError for an event without a place."""
@@ -90,6 +106,31 @@ class PostgresRanking:
         position = f"{place}.1{commit:016X}{lsn:016X}{number:04X}"
         return Placed(position, f"{lsn:016X}-{source.txId}-{number}", is_seen), Last(commit, lsn, number)
 
+    def place_all(self, sources: Sequence[Source], last: Last) -> tuple[AllPlaced, Last] | None:
+        """See Ranking. Events of the ordinary kind alone, later than what copies have seen."""
+        try:
+            pairs = _SEQUENCES.decode(f"[{','.join([source.sequence for source in sources])}]")  # type: ignore[misc]
+            commits, places = [pair[0] for pair in pairs], [source.lsn for source in sources]
+            transactions = pa.array([source.txId for source in sources], pa.int64())
+            texts = _hex("Q", commits), _hex("Q", places)
+        except (TypeError, msgspec.MsgspecError, pa.ArrowException, struct.error):
+            return None
+        if transactions.null_count or min(commits) < self._highest:
+            return None
+        numbers, before, number = [], (last.commit, last.place), last.number
+        for pair in zip(commits, places, strict=True):
+            number = number + 1 if pair == before else 1
+            numbers.append(number)
+            before = pair
+        if max(numbers) > _MOST_AT_ONE_PLACE:
+            return None
+        commit, place = texts
+        high, low = pc.utf8_slice_codeunits(commit, 0, 8), pc.utf8_slice_codeunits(commit, 8)
+        positions = pc.binary_join_element_wise(high, "/", low, ".1", commit, place, _hex("H", numbers), "")
+        counted = pa.array(numbers).cast(pa.string())
+        identities = pc.binary_join_element_wise(place, transactions.cast(pa.string()), counted, "-")
+        return AllPlaced(positions, identities), Last(commits[-1], before[1] or 0, number)
+
     def _against_copies(self, source: Source, commit: int, place: str) -> tuple[str, bool]:
         if source.txId is None:
             raise ValueError("the event has no txId")
@@ -106,6 +147,9 @@ class BinlogRanking:
     def __init__(self, views: Sequence[View], base: Sequence[View]) -> None:
         self._seen_below = min((view.position for view in base), default="")
 
+    def place_all(self, sources: Sequence[Source], last: Last) -> None:
+        """See Ranking: they are always placed one by one."""
+
     def place(self, source: Source, last: Last) -> tuple[Placed, Last]:
         """See Ranking."""
         if source.file is None or source.pos is None:
@@ -120,6 +164,14 @@ class BinlogRanking:
             Placed(position, f"{file}-{source.pos}-{row}-{number}", place < self._seen_below),
             Last(file, source.pos, number),
         )
+
+
+def _hex(code: str, numbers: Sequence[int | None]) -> pa.Array:
+    """Numbers of one width (`code` as `struct` has it) as text of one length. Raises struct.error for what is none."""
+    data = struct.pack(f">{len(numbers)}{code}", *numbers)
+    width = 2 * struct.calcsize(f">{code}")
+    ends = pa.array(range(0, width * len(numbers) + 1, width), pa.int32()).buffers()[1]
+    return pa.StringArray.from_buffers(len(numbers), ends, pa.py_buffer(data.hex().upper().encode()))
 
 
 def ranking(dialect: str, views: Sequence[View], base: Sequence[View]) -> Ranking:

@@ -1,8 +1,8 @@
 """Changes of one table into rows of raw, many at a time; what cannot become a row is found and said why."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import msgspec
 import pyarrow as pa
@@ -38,6 +38,38 @@ class Change(NamedTuple):
     message: int
 
 
+class Whole(Sequence[Change]):
+    """Changes with all values of their rows, one for each message, held column by column; texts are arrays."""
+
+    def __init__(
+        self, ops: Sequence[str], rows: Sequence[Row], positions: pa.Array, event_ids: pa.Array, times: Sequence[int]
+    ) -> None:
+        self.ops, self.rows, self.positions, self.event_ids, self.times = ops, rows, positions, event_ids, times
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Change: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Change]: ...
+
+    def __getitem__(self, place: int | slice) -> Change | list[Change]:
+        if isinstance(place, slice):
+            return [self[number] for number in range(*place.indices(len(self)))]
+        number = range(len(self))[place]
+        texts = self.positions[number].as_py(), self.event_ids[number].as_py()
+        return Change(self.ops[number], self.rows[number], *texts, self.times[number], number)
+
+
+def shapes(changes: Sequence[Change]) -> frozenset[tuple[str, ...]]:
+    """The sets of columns that whole rows come with."""
+    if isinstance(changes, Whole):
+        return frozenset(map(tuple, changes.rows))
+    return frozenset(tuple(change.row) for change in changes if change.op not in "dt")
+
+
 @dataclass(frozen=True)
 class Refused:
     """A change that cannot become a row."""
@@ -61,15 +93,13 @@ class RowBuilder:
         self._living = frozenset(column.name for column in form.columns if not column.is_retired)
         self._allowed = self.known | frozenset(form.ignored)
 
-    def strangers(self, rows: Sequence[Row]) -> frozenset[str]:
-        """The columns that have never been seen."""
-        if all(row.keys() == self._living for row in rows):
-            return frozenset()
-        return frozenset(name for row in rows for name in row.keys() - self._allowed)
+    def strangers(self, found: Iterable[tuple[str, ...]]) -> frozenset[str]:
+        """The columns among `shapes` that have never been seen."""
+        return frozenset(name for shape in found for name in shape) - self._allowed
 
-    def lacks(self, rows: Sequence[Row]) -> bool:
-        """Whether columns are missing that the source's table has, or had."""
-        return any(not self._living <= row.keys() for row in rows)
+    def lacks(self, found: Iterable[tuple[str, ...]]) -> bool:
+        """Whether columns are missing in one of the `shapes` that the source's table has, or had."""
+        return any(not self._living.issubset(shape) for shape in found)
 
     def built(self, changes: Sequence[Change]) -> tuple[pa.Table | None, list[Refused]]:
         """The rows in the order of the changes, and those that are none."""
@@ -87,7 +117,8 @@ class RowBuilder:
         return (pa.concat_tables(tables) if tables else None), [one for _, refused in parts for one in refused]
 
     def _built(self, changes: Sequence[Change]) -> pa.Table:
-        rows = [change.row for change in changes]
+        whole = changes if isinstance(changes, Whole) else _columns(changes)
+        rows = whole.rows
         read = [reader([row.get(name) for row in rows]) for name, reader in self._readers]
         batch = typed_batch(self._table, [one.array for one in read])
         absent = {raw: one.absent for raw, one in zip(self._raw_names, read, strict=True) if one.absent}
@@ -96,13 +127,12 @@ class RowBuilder:
         if absent or strange:
             place = content.schema.get_field_index(OVERFLOW.name)
             content = content.set_column(place, OVERFLOW, _kept(content[OVERFLOW.name], absent, strange))
-        ops, _, positions, ids, times, _ = zip(*changes, strict=True)
         platform = (
-            pa.array(ids, pa.string()),
-            pa.array(ops, pa.string()),
-            pa.repeat(pa.scalar(CDC), len(changes)),
-            pa.array(positions, pa.string()),
-            pa.array(times, pa.int64()).cast(TIMESTAMP),
+            whole.event_ids,
+            pa.array(whole.ops, pa.string()),
+            pa.repeat(pa.scalar(CDC), len(rows)),
+            whole.positions,
+            pa.array(whole.times, pa.int64()).cast(TIMESTAMP),
         )
         for field, array in zip(_PLATFORM, platform, strict=True):
             content = content.append_column(field, array)
@@ -111,6 +141,8 @@ class RowBuilder:
     def _strange(self, rows: Sequence[Row]) -> dict[int, dict[str, str]]:
         """Values under names that neither the source nor raw has (any more), as JSON: nothing is dropped."""
         known = self._allowed
+        if known.issuperset(name for shape in frozenset(map(tuple, rows)) for name in shape):
+            return {}
         found = {}
         for place, row in enumerate(rows):
             if not row.keys() <= known:
@@ -120,6 +152,12 @@ class RowBuilder:
                     if name not in known and value is not None
                 }
         return {place: values for place, values in found.items() if values}
+
+
+def _columns(changes: Sequence[Change]) -> Whole:
+    """Any changes, column by column."""
+    ops, rows, positions, event_ids, times, _ = zip(*changes, strict=True)
+    return Whole(ops, rows, pa.array(positions, pa.string()), pa.array(event_ids, pa.string()), times)
 
 
 def _kept(overflow: pa.ChunkedArray, absent: dict[str, Sequence[int]], strange: dict[int, dict[str, str]]) -> pa.Array:

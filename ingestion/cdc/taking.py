@@ -17,7 +17,7 @@ from ingestion.cdc.intake import Intake, Letter, Partition, Rejected, Taken
 from ingestion.cdc.kafka import Place, Stream
 from ingestion.cdc.offsets import Offset, stored_offset
 from ingestion.cdc.rejects import Quarantine
-from ingestion.cdc.rows import Change
+from ingestion.cdc.rows import Change, shapes
 from ingestion.cdc.truncations import list_truncations
 from ingestion.errors import ContractError, FrazilError, PermanentError, RetryableError
 from ingestion.lake.append import AppendTable
@@ -183,12 +183,11 @@ class Holdings:
 
     def _in_step(self, names: tuple[str, str], followed: Followed, changes: Sequence[Change]) -> Followed:
         """The table in the form that its source has now, if these changes show that it has another."""
-        rows = [change.row for change in changes if change.op not in "dt"]
         found: Followed | None = followed
-        strangers = followed.builder.strangers(rows)
+        strangers = followed.builder.strangers(has := shapes(changes))
         if strangers:
             found = self._tables.ask_for(*names, strangers)
-        elif followed.builder.lacks(rows):
+        elif followed.builder.lacks(has):
             self._tables.look_again()
             found = self._tables.get(*names)
         return found or followed

@@ -1,15 +1,21 @@
 """Messages become rows or are refused, one by one, and every one of them is counted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingestion.cdc.envelope import PLACEHOLDER
+from ingestion.bulk.marks import View
+from ingestion.cdc.envelope import PLACEHOLDER, Source
 from ingestion.cdc.followed import Followed
 from ingestion.cdc.intake import Intake, Letter, Partition, Taken
+from ingestion.cdc.positions import Last, PostgresRanking
 from tests.unit.cdc.conftest import letter
+
+NOW = datetime(2026, 1, 5, tzinfo=UTC)
 
 
 def _taken(followed: Followed, letters: list[Letter]) -> Taken:
@@ -122,3 +128,43 @@ def test_columns_that_nobody_knows_are_kept_as_text(followed: Callable[..., Foll
 
     assert taken.rows is not None
     assert taken.rows["_raw_overflow"].to_pylist() == [[("gone", "[1]")]]
+
+
+class OneByOne(PostgresRanking):
+    """Places nothing at once."""
+
+    def place_all(self, sources: Sequence[Source], last: Last) -> None:
+        """As if the events were of no ordinary kind."""
+
+
+events = st.tuples(
+    st.sampled_from("ccuurd"),
+    st.integers(0, 3),  # commit
+    st.integers(0, 2),  # place
+    st.sampled_from([7, 2**31, 8, None]),
+    st.sampled_from([{}, {"note": None}, {"strange": "x"}, {"amount": "NaN"}, {"id": "no number"}]),
+    st.sampled_from([*[True] * 9, False]),  # of this table
+)
+
+
+@given(st.lists(events, min_size=1, max_size=12), st.booleans(), st.sampled_from(["0/0", "0/2"]))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_messages_taken_at_once_are_the_rows_of_messages_taken_one_by_one(
+    followed: Callable[..., Followed], found: list[tuple[Any, ...]], has_key: bool, copied: str
+) -> None:
+    letters = []
+    for number, (op, commit, place, xid, more, is_ours) in enumerate(found):
+        where = {"lsn": place, "txId": xid, "sequence": f'["{commit}","{place}"]'}
+        row = {"id": number, "amount": "1.50", "note": "n", **more}
+        letters.append(letter(number, op, row, table="orders" if is_ours else "others", **where))
+    table, seen = followed(("id",) if has_key else ()), [View(copied, "7:9:8", "", NOW)]
+    taken, partitions = [], []
+    for ranking in (PostgresRanking(seen, seen), OneByOne(seen, seen)):
+        partition, intake = Partition("shop.public.orders", 3), Intake(table, "public", "orders")
+        changes, one = intake.changes(partition, letters, ranking)
+        intake.rows(changes, letters, one)
+        taken.append(one)
+        partitions.append(partition)
+
+    assert partitions[0] == partitions[1]
+    assert taken[0] == taken[1]

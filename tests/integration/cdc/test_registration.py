@@ -175,7 +175,9 @@ def test_a_binlog_that_is_gone_stops_with_the_command_that_loads_again(
                     site.sql(f"kill {number}")
             time.sleep(0.1)
         site.sql("flush binary logs")
-        site.sql(f"purge binary logs to '{site.sql('show binary logs')[-1][0]}'")
+        while len(logs := site.sql("show binary logs")) > 1:  # until the engines do not need the older one any more
+            site.sql(f"purge binary logs to '{logs[-1][0]}'")
+            time.sleep(0.1)
 
         with pytest.raises(LogLostError, match=rf"binlog\.\d+ is gone .*frazil bulk load {site.name} --no-resume"):
             site.register()

@@ -81,7 +81,10 @@ def replay(ids: tuple[str, ...], source: str | None, reason: str | None, as_json
     with _lake() as catalog:
         folder = settings.config_dir
         chosen = Selection(ids, source, reason)
-        done = run_again(catalog, settings.home_dir, load_sources(folder), chosen, load_databases(folder))
+        databases = load_databases(folder)
+        has_webhooks = any((folder / "webhooks").glob("*.yaml")) or not databases
+        webhooks = load_sources(folder) if has_webhooks else {}
+        done = run_again(catalog, settings.home_dir, webhooks, chosen, databases)
     if as_json:
         print_json(asdict(done))
     else:

@@ -1,6 +1,7 @@
 """The commands of the lake, as a person or a program calls them."""
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -38,6 +39,19 @@ def test_the_quarantine_is_listed_shown_and_refused_when_still_unreadable(settin
     assert shown["body"] == broken(3).body.decode()
     assert broken(3).body.decode() in as_text
     assert isinstance(replayed.exception, PermanentError)
+
+
+def test_a_lake_of_databases_alone_can_replay(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    block = {"dialect": "postgres", "host": "h", "database": "d", "user": "u", "password": "${SHOP_PASSWORD}"}
+    (tmp_path / "sources.yaml").write_text(json.dumps({"sources": {"shop": block}}))
+    monkeypatch.setenv("SHOP_PASSWORD", "x")
+    monkeypatch.setenv("FRAZIL_CONFIG_DIR", str(tmp_path))
+
+    done = frazil("quarantine", "replay", "--source", "shop", "--json")
+
+    assert (done.exit_code, json.loads(done.stdout)["selected"]) == (0, 0)
 
 
 def test_wrong_use_is_told_as_such(settings: Settings) -> None:

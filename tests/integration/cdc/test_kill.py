@@ -72,10 +72,17 @@ def rows_in_raw(site: FollowedDatabase) -> int:
 
 
 def wait_for_rows(site: FollowedDatabase, since: int) -> None:
-    """Until raw has more rows than `since`, while little is written; some minutes at the most."""
-    deadline = time.monotonic() + 240
+    """Until raw has more rows than `since`, while little is written; some minutes at the most.
+
+    A connector that gave up meanwhile is started again, as docs/operate/connectors.md says.
+    """
+    deadline = time.monotonic() + 300
     while rows_in_raw(site) <= since:
-        assert time.monotonic() < deadline, "nothing came to raw for minutes"
+        status = site.client.status(site.name)
+        assert time.monotonic() < deadline, f"nothing came to raw for minutes: {status}"
+        if status.failure:
+            print(f"{site.name} failed and is restarted: {status.failure}")
+            site.client.restart(site.name, only_failed=True)
         write(site.facts, 0.2, 1, since)
 
 

@@ -109,7 +109,7 @@ class Intake:
         taken.tombstones = len(letters) - len(full)
         taken.bytes = sum(len(letter.value) for letter in full if letter.value is not None)
         envelopes = decoded([letter.value for letter in full if letter.value is not None])
-        found = self._whole(partition, envelopes, ranking)
+        found: Sequence[Change] | None = self._whole(partition, envelopes, ranking)
         if found is None:
             found = self._one_by_one(partition, full, envelopes, ranking, taken)
         else:
@@ -119,7 +119,7 @@ class Intake:
             partition.position, partition.source_at = found[-1].position, found[-1].source_at
         return found, taken
 
-    def _whole(self, partition: Partition, envelopes: Sequence[Any], ranking: Ranking) -> "Whole | None":
+    def _whole(self, partition: Partition, envelopes: Sequence[Any], ranking: Ranking) -> Whole | None:
         """The usual case at once: every message is a row as it is now, of this table. None for any other."""
         if set(map(type, envelopes)) != {Envelope}:
             return None

@@ -117,7 +117,8 @@ class PostgresRanking:
             return None
         if transactions.null_count or min(commits) < self._highest:
             return None
-        numbers, before, number = [], (last.commit, last.place), last.number
+        before: tuple[int, int | None] = (last.commit, last.place)
+        numbers, number = [], last.number
         for pair in zip(commits, places, strict=True):
             number = number + 1 if pair == before else 1
             numbers.append(number)

@@ -169,8 +169,8 @@ def test_a_binlog_that_is_gone_stops_with_the_command_that_loads_again(
         site.sql("alter table orders add column note varchar(20) first", "insert into orders values ('lost', 1)")
         # The server keeps a log until it finds out that its reader is gone, which takes it minutes: it is told.
         readers = "select id from information_schema.processlist where command = 'Binlog Dump'"
-        while found := site.sql(readers):
-            for (number,) in found:
+        while numbers := site.sql(readers):
+            for (number,) in numbers:
                 with contextlib.suppress(pymysql.err.OperationalError):  # it ended just now
                     site.sql(f"kill {number}")
             time.sleep(0.1)

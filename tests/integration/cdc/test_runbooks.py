@@ -5,9 +5,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -54,7 +55,7 @@ def in_lake(site: FollowedDatabase) -> dict[int, str]:
     return {row["id"]: row["note"] for row in rows}
 
 
-def is_there(number: int) -> object:
+def is_there(number: int) -> Callable[[list[Any]], bool]:
     return lambda events: any((one["after"] or one["before"])["id"] == number for one in events)
 
 

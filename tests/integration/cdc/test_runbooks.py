@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,39 +86,6 @@ def test_a_slot_that_has_lost_its_log_is_given_up_and_the_tables_are_loaded_agai
         drain(site)
 
         assert in_lake(site) == {1: "lost", 2: "new"}
-
-
-def test_a_connector_that_failed_is_restarted_alone_and_loses_nothing(site: FollowedDatabase) -> None:
-    site.sql("create role follower login replication password 'right'", "grant select on orders to follower")
-    site.load()
-    site.configure(connector={"database.user": "follower", "database.password": "right"})
-    site.register()
-    site.sql("insert into orders values (2, 'before')")
-    site.events("orders", is_there(2))
-    site.client.stop(site.name)
-    site.client.wait(site.name, "STOPPED")
-    site.sql("alter role follower password 'another'", "insert into orders values (3, 'while it failed')")
-
-    site.client.resume(site.name)
-    deadline = time.monotonic() + 120
-    while not site.client.status(site.name).failure:
-        assert time.monotonic() < deadline, "the connector should fail"
-        time.sleep(0.2)
-    told = frazil(site, "cdc", "status", site.name)
-    site.sql("alter role follower password 'right'")
-    mended = frazil(site, "cdc", "restart", site.name, "--only-failed")
-    again = frazil(site, "cdc", "status", site.name)
-    site.sql("insert into orders values (4, 'after')")
-
-    events = site.events("orders", is_there(4))
-    site.client.stop(site.name)
-    site.client.wait(site.name, "STOPPED")
-    site.sql("drop owned by follower", "drop role follower")
-    assert told.returncode == 1
-    assert "password authentication failed" in told.stderr
-    assert f"frazil cdc restart {site.name}" in told.stderr
-    assert (mended.returncode, again.returncode) == (0, 0)
-    assert [one["after"]["id"] for one in events] == [2, 3, 4]
 
 
 def test_a_corrupted_status_is_made_anew_from_the_raw_tables(site: FollowedDatabase) -> None:

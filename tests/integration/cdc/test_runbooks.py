@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from pyiceberg.catalog import Catalog
 
 from ingestion.bulk.state import STATUS
@@ -86,6 +88,40 @@ def test_a_slot_that_has_lost_its_log_is_given_up_and_the_tables_are_loaded_agai
         drain(site)
 
         assert in_lake(site) == {1: "lost", 2: "new"}
+
+
+def test_a_connector_that_failed_is_restarted_alone_and_loses_nothing(site: FollowedDatabase) -> None:
+    site.load()
+    site.register()
+    site.sql("insert into orders values (2, 'before')")
+    site.events("orders", is_there(2))
+    limit(site, 100)  # bytes, and then no change can be written to the topic
+    site.sql("insert into orders values (3, 'too large')")
+
+    deadline = time.monotonic() + 120
+    while not site.client.status(site.name).failure:
+        assert time.monotonic() < deadline, "the connector should fail"
+        time.sleep(0.2)
+    told = frazil(site, "cdc", "status", site.name)
+    limit(site, 1_000_000)
+    mended = frazil(site, "cdc", "restart", site.name, "--only-failed")
+    again = frazil(site, "cdc", "status", site.name)
+    site.sql("insert into orders values (4, 'after')")
+
+    events = site.events("orders", is_there(4))
+    assert told.returncode == 1
+    assert "larger than" in told.stderr
+    assert f"frazil cdc restart {site.name}" in told.stderr
+    assert (mended.returncode, again.returncode) == (0, 0)
+    assert [one["after"]["id"] for one in events] == [2, 3, 4]
+
+
+def limit(site: FollowedDatabase, size: int) -> None:
+    """The most bytes that a message of the table's topic may have."""
+    entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
+    topic = ConfigResource(ResourceType.TOPIC, f"{site.name}.public.orders", incremental_configs=[entry])
+    client = AdminClient({"bootstrap.servers": site.bus.bootstrap})
+    client.incremental_alter_configs([topic])[topic].result()
 
 
 def test_a_corrupted_status_is_made_anew_from_the_raw_tables(site: FollowedDatabase) -> None:

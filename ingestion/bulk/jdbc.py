@@ -64,12 +64,12 @@ def _load_group(run: Copy, jdbc: Jdbc, reader: Reader, view: View, numbers: Sequ
         together: DataFrame | None = None
         seen: dict[int, Observation] = {}
         for number in numbers:
-            rows = chunk_frame(spark, run.dialect, jdbc, run.table, chunks[number])
+            rows = chunk_frame(spark, run.dialect, jdbc, run.table, chunks[number], stamps[number])
             if run.table.silent:
                 seen[number] = Observation()
                 changed = [f.count(f"m{place}").alias(one.field.name) for place, one in run.table.silent.items()]
                 rows = rows.observe(seen[number], *changed)
-            frame = raw_frame(rows, run.table, view, chunks[number].id, stamps[number], run.run_id)
+            frame = raw_frame(rows, run.table, view, chunks[number].id, run.run_id)
             together = frame if together is None else together.unionByName(frame)
         assert together is not None
         together.write.options(compression="zstd", **_without_dictionaries(run.table)).parquet(str(folder))

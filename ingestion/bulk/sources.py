@@ -76,6 +76,7 @@ class DatabaseSource(_Model):
     contract: Contract = "evolve"
     tables: dict[str, TableOptions] = {}
     schedule: str = Field(default="", description="Cron (UTC) of its bulk load by Airflow; empty: none.")
+    lag_gate: float = Field(default=0.0, ge=0, description="Seconds that Airflow waits for its changes; 0: no wait.")
     notifications: tuple[SecretStr, ...] = Field(default=(), description="Addresses as apprise writes them.")
     tls: Tls = Tls()
     cluster: str = Field(default="default", description="The Kafka of config/kafka_clusters.yaml for its changes.")

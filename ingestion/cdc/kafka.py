@@ -169,7 +169,7 @@ class Stream:
             raise RetryableError(f"Kafka at {self.servers}: {error.args[0].str()}") from error
 
     def tell(self, offsets: Mapping[Place, int]) -> None:
-        """Let the broker know where raw ends: for people who watch the group's lag, nothing else reads it."""
+        """Let the broker know how far all is dealt with: for those who watch the group's lag, no sink reads it."""
         parts = [TopicPartition(*place, offset) for place, offset in offsets.items()]
         if parts:
             try:

@@ -1,7 +1,7 @@
 """From Kafka to raw: every committed change once, whatever dies when.
 
 What was read is in the raw table together with how far it was read, in one commit per table and flush, and only if the
-table still is where this process began. Kafka's own offsets are told to the broker for people to see and never read.
+table still is where this process began. Kafka's own offsets are told to the broker for others; no sink reads them.
 """
 
 import gc
@@ -175,6 +175,7 @@ class Sink:
         if pile is None:  # it was given up with another
             return
         if not pile.rows and not pile.rejected and not is_last and pile.counts.messages < _MARKS_ALONE_AFTER:
+            self.stream.tell(moved(pile.after))
             return
         places = list(pile.after)
         try:

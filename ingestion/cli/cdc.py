@@ -3,6 +3,7 @@
 import click
 
 from ingestion.cli.cdc_connector import offsets, pause, register, restart, resume, status, stop, unregister
+from ingestion.cli.cdc_lag import lag
 from ingestion.cli.cdc_repair import repair
 from ingestion.cli.cdc_sink import sink
 
@@ -12,5 +13,5 @@ def command() -> None:
     pass
 
 
-for verb in (register, status, pause, resume, stop, restart, offsets, unregister, sink, repair):
+for verb in (register, status, pause, resume, stop, restart, offsets, unregister, sink, lag, repair):
     command.add_command(verb)

@@ -19,8 +19,8 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from ingestion.settings import Settings
 from orchestration.include import alerts
 from orchestration.include.assets import changed_marts, mart_asset, raw_asset
-from orchestration.include.bulk import is_due, scheduled_sources
 from orchestration.include.commands import frazil
+from orchestration.include.databases import gated_sources, is_due, scheduled_sources
 from orchestration.include.defaults import task_defaults
 from orchestration.include.environment import ONE_BY_ONE
 from orchestration.include.manifest import is_stale, load_manifest, write_manifest
@@ -64,6 +64,20 @@ def load_in_bulk(source: str, schedule: str) -> Any:
         return done
 
     return load()
+
+
+def follow(source: str, seconds: float) -> None:
+    """Two tasks: the connector of `source` runs, and raw has what was on Kafka by now."""
+
+    @task(task_id=f"connector_{source}")
+    def connector() -> Any:
+        return frazil("cdc", "restart", source, "--only-failed")  # those that run are left alone
+
+    @task(task_id=f"changes_{source}", execution_timeout=timedelta(seconds=seconds + 300))
+    def changes() -> Any:
+        return frazil("cdc", "lag", source, "--wait", str(seconds))
+
+    connector() >> changes()
 
 
 @task(outlets=[AssetAlias("changed_marts")], trigger_rule=TriggerRule.ALL_DONE)
@@ -112,6 +126,8 @@ with DAG(
         drain_journals()
         for found, cron in scheduled_sources(SETTINGS).items():
             load_in_bulk(found, cron)
+        for found, seconds in gated_sources(SETTINGS).items():
+            follow(found, seconds)
     transform = transform_group(SETTINGS, retries=task_defaults(retries=1)["retries"])
     published_marts, last = publish_marts(), end()
     read_project() >> ingestion >> transform >> published_marts >> last

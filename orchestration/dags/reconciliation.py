@@ -5,8 +5,8 @@ from typing import Any
 from airflow.sdk import DAG, task
 
 from ingestion.settings import Settings
-from orchestration.include.bulk import scheduled_sources
 from orchestration.include.commands import frazil
+from orchestration.include.databases import scheduled_sources
 from orchestration.include.defaults import task_defaults
 
 

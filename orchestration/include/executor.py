@@ -14,7 +14,7 @@ LOADED = (
     "cosmos.plugin.airflow3",
     "orchestration.include.alerts",
     "orchestration.include.assets",
-    "orchestration.include.bulk",
+    "orchestration.include.databases",
     "orchestration.include.commands",
     "orchestration.include.defaults",
     "orchestration.include.transform",

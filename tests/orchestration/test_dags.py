@@ -1,5 +1,6 @@
 """The DAGs as Airflow reads them: every file imports, and the graph is the project's."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -136,6 +137,27 @@ def test_reading_the_pipeline_loads_neither_dbt_nor_the_lake(dags_folder: Path) 
 
     assert "cosmos" in loaded
     assert loaded.isdisjoint({"dbt.cli.main", "pyspark", "pyiceberg.catalog", "sqlglot"})
+
+
+def test_a_database_with_a_lag_gate_is_waited_for(dags_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "sources.yaml").write_text(
+        "sources:\n  shop:\n    lag_gate: 600\n  other:\n    schedule: 0 3 * * *\n", encoding="utf-8"
+    )
+    code = (
+        f"import runpy; dag = runpy.run_path({str(dags_folder / (PIPELINE + '.py'))!r})['transform'].dag; "
+        "print(*sorted(task.task_id for task in dag.tasks if task.task_id.startswith('ingestion.'))); "
+        "print(*dag.get_task('ingestion.changes_shop').upstream_task_ids); "
+        "print('ingestion.changes_shop' in dag.get_task('transform.dbt_producer_watcher').get_flat_relative_ids(upstream=True))"
+    )
+    environment = {**os.environ, "FRAZIL_CONFIG_DIR": str(tmp_path)}
+
+    done = subprocess.run([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, check=True, text=True)
+
+    assert done.stdout.splitlines()[-3:] == [
+        "ingestion.changes_shop ingestion.connector_shop ingestion.drain_journals ingestion.load_other",
+        "ingestion.connector_shop",
+        "True",
+    ]
 
 
 def test_a_task_forked_from_a_worker_loads_nothing_of_weight_for_its_dag(dags_folder: Path) -> None:

@@ -17,9 +17,9 @@ from ingestion.settings import Settings
 from ingestion.webhooks.generator.plain import plain_orders
 from ingestion.webhooks.journal import Journal
 from orchestration.include.assets import NewDataTrigger, new_data
-from orchestration.include.bulk import is_due, scheduled_sources
 from orchestration.include.causes import first_failure
 from orchestration.include.commands import frazil, run_module
+from orchestration.include.databases import is_due, scheduled_sources
 from orchestration.include.environment import airflow_environment, password_file
 from orchestration.include.manifest import is_stale, load_manifest, manifest_file, project_mark, write_manifest
 from tests.support.project import copy_of_the_project

@@ -1,0 +1,92 @@
+"""How far raw is behind Kafka: what is counted, and who waits for it."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from confluent_kafka import Producer
+from pyiceberg.catalog import Catalog
+
+from ingestion.cdc.lag import Behind
+from ingestion.cdc.sink import Limits, Sink
+from ingestion.cli.cdc import command
+from ingestion.errors import RetryableError
+from ingestion.lake.catalog import open_catalog
+from ingestion.settings import Settings
+from tests.support.bus import TestBus
+from tests.support.databases import TestPostgres
+from tests.support.followed import FollowedDatabase, followed
+
+
+@pytest.fixture
+def site(
+    postgres: TestPostgres, settings: Settings, catalog: Catalog, bus: TestBus, tmp_path: Path
+) -> Iterator[FollowedDatabase]:
+    """A table of two rows that is loaded and followed, and one change of it on Kafka."""
+    with followed("postgres", postgres.database(), settings, catalog, bus, tmp_path) as found:
+        found.sql("create table orders (id int primary key)", "insert into orders values (1), (2)")
+        found.load()
+        found.register()
+        found.sql("insert into orders values (3)")
+        found.events("orders", lambda events: len(events) == 1)
+        yield found
+
+
+@pytest.fixture
+def behind(site: FollowedDatabase) -> Iterator[Behind]:
+    found = Behind(site.catalog, site.source, site.cluster)
+    yield found
+    found.close()
+
+
+def sink_of(site: FollowedDatabase, limits: Limits | None = None) -> Sink:
+    kafka = {"bootstrap.servers": site.bus.bootstrap}
+    return Sink(open_catalog(site.settings), site.source, kafka, site.name, limits)
+
+
+def test_messages_are_behind_until_a_sink_has_dealt_with_them(site: FollowedDatabase, behind: Behind) -> None:
+    [before] = behind.look()
+    with pytest.raises(RetryableError, match=f"raw is [12] messages behind .* frazil cdc sink {site.name}"):
+        behind.wait(0)
+
+    sink = sink_of(site)
+    sink.run(lambda: False, once=True)
+    sink.close()
+
+    assert before.topic == f"{site.name}.public.orders"
+    assert before.behind == before.end > 0
+    assert [one.behind for one in behind.wait(0)] == [0]
+
+
+def test_who_waits_goes_on_when_a_running_sink_has_caught_up(site: FollowedDatabase, behind: Behind) -> None:
+    """A message without a row is no reason for a commit, and yet dealt with."""
+    stop = threading.Event()
+    sink = sink_of(site, Limits(seconds=0.3))
+    thread = threading.Thread(target=sink.run, args=(stop.is_set,))
+    thread.start()
+    try:
+        behind.wait(60)
+        producer = Producer({"bootstrap.servers": site.bus.bootstrap})
+        producer.produce(f"{site.name}.public.orders", None, key=b'{"id": 3}')
+        producer.flush(10)
+        [after] = behind.wait(60)
+    finally:
+        stop.set()
+        thread.join(60)
+        sink.close()
+
+    assert (after.behind, sink.totals.tombstones) == (0, 1)
+
+
+def test_the_command_tells_a_program(site: FollowedDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRAZIL_HOME", str(site.settings.home_dir))
+    monkeypatch.setenv("FRAZIL_CONFIG_DIR", str(site.settings.config_dir))
+
+    shown = CliRunner().invoke(command, ["lag", site.name, "--json"])
+    waited = CliRunner().invoke(command, ["lag", site.name, "--wait", "0"])
+
+    assert json.loads(shown.stdout)["behind"] > 0
+    assert isinstance(waited.exception, RetryableError)

@@ -147,7 +147,8 @@ def test_a_database_with_a_lag_gate_is_waited_for(dags_folder: Path, tmp_path: P
         f"import runpy; dag = runpy.run_path({str(dags_folder / (PIPELINE + '.py'))!r})['transform'].dag; "
         "print(*sorted(task.task_id for task in dag.tasks if task.task_id.startswith('ingestion.'))); "
         "print(*dag.get_task('ingestion.changes_shop').upstream_task_ids); "
-        "print('ingestion.changes_shop' in dag.get_task('transform.dbt_producer_watcher').get_flat_relative_ids(upstream=True))"
+        "build = dag.get_task('transform.dbt_producer_watcher'); "
+        "print('ingestion.changes_shop' in build.get_flat_relative_ids(upstream=True))"
     )
     environment = {**os.environ, "FRAZIL_CONFIG_DIR": str(tmp_path)}
 

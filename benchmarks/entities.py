@@ -15,6 +15,7 @@ from tests.support.people.mixes import MIXES, Mix
 
 RECORDS = int(os.environ.get("FRAZIL_BENCH_RECORDS", "95000"))
 SEEDS = tuple(int(seed) for seed in os.environ.get("FRAZIL_BENCH_SEEDS", "1,2,3").split(","))
+CHOSEN = [MIXES[name] for name in os.environ.get("FRAZIL_BENCH_MIXES", ",".join(MIXES)).split(",")]
 LARGEST = 15
 _BARS = {"easy": (0.95, 0.96), "hard": (0.88, 0.94), "adversarial": (0.84, 0.89)}  # F1, precision
 
@@ -28,7 +29,7 @@ class Result(NamedTuple):
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="frazil-splink-") as folder:
         python = environment(Path(folder) / "splink", *SPLINK)
-        found = {mix: [_compare(mix, seed, python, Path(folder)) for seed in SEEDS] for mix in MIXES.values()}
+        found = {mix: [_compare(mix, seed, python, Path(folder)) for seed in SEEDS] for mix in CHOSEN}
     for mix, results in found.items():
         _report(mix, results)
     gains = [one.ours.f1 - one.theirs.f1 for results in found.values() for one in results]

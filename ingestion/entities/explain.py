@@ -24,7 +24,7 @@ _WORDS = {
         "the same country",
         "the same city",
         "the same postal code",
-        "house and a similar street",
+        "house and a similar street, or one of both at that postal code",
         "house and street",
     ),
 }

@@ -3,21 +3,27 @@ candidate_pairs(blocks, changed): pairs of records that share an active block, a
 key_high and the rules that propose them. `blocks` is a query, `changed` a relation with record_key.
 -#}
 {% macro candidate_pairs(blocks, changed) -%}
-    select
+    {%- set is_update = is_incremental() and not rebuild_asked() -%}
+    select {{ small_side('mine') if is_update and is_small_part(changed) }}
         least(mine.record_key, others.record_key) as key_low,
         greatest(mine.record_key, others.record_key) as key_high,
         {{ joined_values('least(mine.rule, others.rule)') }} as rules
     from (
-        {{ blocks }}
+        {{ changed_blocks(blocks, changed) if is_update else blocks }}
     ) as mine
-    {%- if is_incremental() and not rebuild_asked() %}
-    inner join {{ changed }} as changed on mine.record_key = changed.record_key
-    {%- endif %}
     inner join (
         {{ blocks }}
     ) as others on mine.block_hash = others.block_hash and mine.record_key <> others.record_key
     where mine.is_active and others.is_active
     group by least(mine.record_key, others.record_key), greatest(mine.record_key, others.record_key)
+{%- endmacro %}
+
+{% macro changed_blocks(blocks, changed) -%}
+    select blocks.*
+    from (
+        {{ blocks }}
+    ) as blocks
+    inner join {{ changed }} as changed on blocks.record_key = changed.record_key
 {%- endmacro %}
 
 {#- The stored pairs with a changed record that are none any more, as rows without a score. -#}

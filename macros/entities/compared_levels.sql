@@ -6,7 +6,8 @@ front, the higher the more alike, null where one of them does not say. What each
     last_name   4 equal, 3 exchanged with the first name, 2 similar, 1 one within the other
     email       4 equal, 3 its name at another domain, 2 similar, 1 the same name without digits and signs
     phone       3 equal, 2 equal but for the country, 1 one digit off
-    address     6 house and street, 5 house and a similar street, 4 postal code, 3 city, 2 country, 1 another place there
+    address     6 house and street, 5 house and a similar street, or one of both, postal code and city, 4 postal code,
+                3 city, 2 country, 1 another place there
 -#}
 {% macro compared_levels() %}
     {% do return({
@@ -24,7 +25,7 @@ front, the higher the more alike, null where one of them does not say. What each
         when low_first_name_normalized = high_first_name_normalized
             then case when length(low_first_name_normalized) > 1 then 5 else 2 end
         when low_first_name_canonical = high_first_name_canonical then 4
-        when {{ names_exchanged() }} then 3
+        when are_names_exchanged then 3
         when
             {{ begins('low_first_name_normalized', 'high_first_name_normalized') }}
             or {{ begins('high_first_name_normalized', 'low_first_name_normalized') }}
@@ -39,7 +40,7 @@ front, the higher the more alike, null where one of them does not say. What each
     case
         when low_last_name_normalized is null or high_last_name_normalized is null then null
         when low_last_name_normalized = high_last_name_normalized then 4
-        when {{ names_exchanged() }} then 3
+        when are_names_exchanged then 3
         when {{ are_similar('low_last_name_normalized', 'high_last_name_normalized') }} then 2
         when
             length(low_last_name_normalized) >= 4 and length(high_last_name_normalized) >= 4
@@ -60,8 +61,7 @@ front, the higher the more alike, null where one of them does not say. What each
         when low_email_local = high_email_local and length(low_email_local) >= 5 then 3
         when
             length(low_email_local) >= 5 and low_email_domain = high_email_domain
-            and {{ is_within_edits('substr(low_email_local, 1, 64)', 'substr(high_email_local, 1, 64)', 1) }}
-            then 2
+            and {{ is_one_slip('substr(low_email_local, 1, 64)', 'substr(high_email_local, 1, 64)') }} then 2
         when length({{ low_letters }}) >= 5 and {{ low_letters }} = {{ high_letters }} then 1
         else 0
     end
@@ -74,7 +74,7 @@ front, the higher the more alike, null where one of them does not say. What each
         when
             low_phone_suffix = high_phone_suffix
             and not (low_phone_normalized like '+%' and high_phone_normalized like '+%') then 2
-        when {{ is_within_edits('low_phone_normalized', 'high_phone_normalized', 1) }} then 1
+        when {{ is_one_slip('low_phone_normalized', 'high_phone_normalized') }} then 1
         else 0
     end
 {%- endmacro %}
@@ -84,20 +84,41 @@ front, the higher the more alike, null where one of them does not say. What each
         when low_country_code <> high_country_code then 0
         when
             low_house_number = high_house_number and low_street_normalized = high_street_normalized
-            and coalesce(low_city_normalized = high_city_normalized, true) then 6
+            and coalesce(is_same_city, true) then 6
+        when low_house_number = high_house_number and is_same_street then 5
         when
-            low_house_number = high_house_number
-            and {{ are_similar('low_street_normalized', 'high_street_normalized') }} then 5
+            low_postal_code_normalized = high_postal_code_normalized and is_same_city
+            and (low_house_number = high_house_number or is_same_street) then 5
         when low_postal_code_normalized = high_postal_code_normalized then 4
-        when low_city_normalized = high_city_normalized then 3
+        when is_same_city then 3
         when low_city_normalized <> high_city_normalized then 1
         when low_postal_code_normalized <> high_postal_code_normalized then 1
         when low_country_code = high_country_code then 2
     end
 {%- endmacro %}
 
+{#- compared_twice(): what more than one comparison, or one of them more than once, asks: by name, an expression. -#}
+{% macro compared_twice() %}
+    {% do return({
+        'are_names_exchanged': names_exchanged(),
+        'is_same_street': is_same('street_normalized', 'street_normalized'),
+        'is_same_city': is_same('city_normalized', 'city_normalized'),
+    }) %}
+{% endmacro %}
+
+{#- Each one's first name is the other's last name, but for a slip, or is short for it. -#}
 {% macro names_exchanged() -%}
-    low_first_name_canonical = high_last_name_normalized and low_last_name_normalized = high_first_name_canonical
+    coalesce(
+        {{ is_same('first_name_normalized', 'last_name_normalized') }}
+        and {{ is_same('last_name_normalized', 'first_name_normalized') }}
+        or low_first_name_canonical = high_last_name_normalized
+        and low_last_name_normalized = high_first_name_canonical,
+        false
+    )
+{%- endmacro %}
+
+{% macro is_same(low, high) -%}
+    (low_{{ low }} = high_{{ high }} or {{ are_similar('low_' ~ low, 'high_' ~ high) }})
 {%- endmacro %}
 
 {% macro begins(short, long) -%}
@@ -107,13 +128,27 @@ front, the higher the more alike, null where one of them does not say. What each
     )
 {%- endmacro %}
 
-{#- One slip of a finger, two in a long word; words of three letters and less are never similar. -#}
+{#- One slip of a finger, two in a long word; words of three letters and less are never similar; null for null. -#}
 {% macro are_similar(left, right) -%}
     (
         least(length({{ left }}), length({{ right }})) >= 4
-        and case
-            when least(length({{ left }}), length({{ right }})) >= 7 then {{ is_within_edits(left, right, 2) }}
-            else {{ is_within_edits(left, right, 1) }}
+        and case {{ edits_up_to(left, right, 2) }}
+            when 2 then
+                least(length({{ left }}), length({{ right }})) >= 7
+                or {{ sorted_letters(left) }} = {{ sorted_letters(right) }}
+            when -1 then false
+            when 0 then true
+            when 1 then true
         end
     )
+{%- endmacro %}
+
+{#- A letter put in, left out or mistaken for another, or two letters exchanged. -#}
+{% macro is_one_slip(left, right) -%}
+    case {{ edits_up_to(left, right, 2) }}
+        when 2 then {{ sorted_letters(left) }} = {{ sorted_letters(right) }}
+        when -1 then false
+        when 0 then true
+        when 1 then true
+    end
 {%- endmacro %}

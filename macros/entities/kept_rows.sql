@@ -1,21 +1,44 @@
 {#-
-kept_rows(name, sql, columns, if_few): as `cached_step`, but up to 2,000 rows are kept as literals: what is computed from
-them is then planned in no time, where a kept query would be planned again with all that it was computed from. `columns` are
-the query's columns and their types. Without `if_few` nobody looks how many rows there are.
+kept_rows(name, sql, columns, as_table): as `kept_table`, but a few rows are kept as literals: what is computed from them is
+then planned in no time. `columns` are the query's columns and their types. With as_table=false many are cached.
 -#}
-{% macro kept_rows(name, sql, columns, if_few=true) %}
-    {% if not execute or not is_building() or not if_few %}
-        {% do return(cached_step(name, sql)) %}
+{% macro kept_rows(name, sql, columns, as_table=true) %}
+    {% set rows = few_rows(sql, columns) %}
+    {% if rows is not none %}
+        {% do return(literal_rows(rows, columns)) %}
     {% endif %}
+    {% do return(kept_table(name, sql) if as_table else cached_step(name, sql)) %}
+{% endmacro %}
+
+{#-
+few_rows(sql, columns): the rows of a query as lists of texts, null for null; null itself if there are more than
+`var('most_literal_rows')`, or where nothing is built.
+-#}
+{% macro few_rows(sql, columns) %}
+    {% if not execute or not is_building() %}
+        {% do return(none) %}
+    {% endif %}
+    {% set most = var('most_literal_rows') %}
+    {% set rows = rows_of(sql ~ ' limit ' ~ (most + 1), columns) %}
+    {% do return(rows if rows | length <= most else none) %}
+{% endmacro %}
+
+{#- rows_of(sql, columns): all of them. Each value comes marked, so that dbt hands it over as text. -#}
+{% macro rows_of(sql, columns) %}
     {% set texts = [] %}
     {% for column, type in columns.items() %}
-        {% do texts.append("concat('@', " ~ (utc_text_of(column) if type == 'timestamp' else 'cast(' ~ column ~ ' as ' ~ dbt.type_string() ~ ')') ~ ')') %}
+        {% set text = utc_text_of(column) if type == 'timestamp' else 'cast(' ~ column ~ ' as ' ~ dbt.type_string() ~ ')' %}
+        {% do texts.append("concat('@', " ~ text ~ ')') %}
     {% endfor %}
-    {% set rows = run_query('select ' ~ texts | join(', ') ~ ' from (\n' ~ sql ~ '\n) as kept limit 2001').rows %}
-    {% if rows | length > 2000 %}
-        {% do return(cached_step(name, sql)) %}
-    {% endif %}
-    {% do return(literal_rows(rows, columns)) %}
+    {% set rows = [] %}
+    {% for row in run_query('select ' ~ texts | join(', ') ~ ' from (\n' ~ sql ~ '\n) as kept').rows %}
+        {% set values = [] %}
+        {% for value in row %}
+            {% do values.append(marked_value(value)) %}
+        {% endfor %}
+        {% do rows.append(values) %}
+    {% endfor %}
+    {% do return(rows) %}
 {% endmacro %}
 
 {% macro literal_rows(rows, columns) -%}
@@ -27,7 +50,7 @@ the query's columns and their types. Without `if_few` nobody looks how many rows
         from (
             values
             {%- for row in rows %}
-            ({% for value in row %}{{ text_literal(marked_value(value)) }}{{ ', ' if not loop.last }}{% endfor %}){{ ',' if not loop.last }}
+            ({% for value in row %}{{ text_literal(value) }}{{ ', ' if not loop.last }}{% endfor %}){{ ',' if not loop.last }}
             {%- else %}
             ({% for column in columns %}null{{ ', ' if not loop.last }}{% endfor %})
             {%- endfor %}
@@ -40,5 +63,10 @@ the query's columns and their types. Without `if_few` nobody looks how many rows
 
 {#- are_few(relation): whether `kept_rows` gave literals. -#}
 {% macro are_few(relation) %}
-    {% do return(relation.startswith('(') and is_building()) %}
+    {% do return(execute and is_building() and relation.startswith('(')) %}
+{% endmacro %}
+
+{#- is_small_part(kept): whether a kept step has few rows beside a large lake: few enough to be handed to each task. -#}
+{% macro is_small_part(kept) %}
+    {% do return(execute and is_building() and (kept.startswith('(') or rows_where(kept, 'true') <= 100000)) %}
 {% endmacro %}

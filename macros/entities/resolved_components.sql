@@ -1,5 +1,5 @@
 {#-
-resolved_components(edges, tiers, is_small): which records are one entity, as one row per linked record:
+resolved_components(touched, edges, tiers): which records are one entity, as one row per linked record:
 
     record_key
     resolution_group  the smallest record_key that links lead to, however weak
@@ -8,32 +8,36 @@ resolved_components(edges, tiers, is_small): which records are one entity, as on
     is_cut            its group was too large or in conflict with itself, and its weakest links were cut
 
 A group stays whole if it is within the first tier's bounds. Others are looked at in all higher tiers at once, where fewer
-and fewer links hold: each record belongs to its part in the lowest tier in which that part is within bounds.
+and fewer links hold: each record belongs to its part in the lowest tier in which that part is within bounds. For few
+`touched` records `edges` (a query) are looked at here, without more queries; for many, each step is kept as a table.
 -#}
-{% macro resolved_components(edges, tiers, is_small) -%}
+{% macro resolved_components(touched, edges, tiers) -%}
     {%- set text = dbt.type_string() -%}
-    {%- set groups = kept_rows(
-        'groups',
-        whole_groups(edges, tiers, is_small),
-        {'record_key': text, 'component_key': text, 'is_whole': 'boolean'},
-        is_small
-    ) -%}
-    {%- if execute and is_building() and rows_where(groups ~ ' as groups', 'not is_whole') == 0 -%}
-        {%- set parts = '(select record_key, component_key, component_key as resolution_group, false as is_cut from '
-            ~ groups ~ ')' -%}
-    {%- else -%}
-        {%- set parts = kept_rows(
-            'parts',
-            parts_of_groups(edges, groups, tiers, is_small),
-            {'record_key': text, 'resolution_group': text, 'component_key': text, 'is_cut': 'boolean'},
-            is_small
+    {%- set edge_types = {
+        'key_low': text, 'key_high': text, 'bits': 'decimal(9, 2)', 'is_link': 'boolean', 'is_conflict': 'boolean',
+    } -%}
+    {%- if are_few(touched) -%}
+        {%- set tier_types = {'tier': 'int', 'least_bits': 'decimal(6, 2)', 'most_records': 'int'} -%}
+        {%- set rows = components_of_rows(
+            rows_of(edges, edge_types), rows_of('select * from ' ~ tiers ~ ' as tiers order by tier', tier_types)
         ) -%}
+        {{ literal_rows(rows, {
+            'record_key': text, 'component_key': text, 'resolution_group': text, 'is_cut': 'boolean',
+            'bits': 'decimal(9, 2)',
+        }) }}
+    {%- else -%}
+        {{ components_of_many(kept_table('edges', edges), tiers) }}
     {%- endif -%}
+{%- endmacro %}
+
+{% macro components_of_many(edges, tiers) -%}
+    {%- set groups = kept_table('groups', whole_groups(edges, tiers)) -%}
+    {%- set parts = kept_table('parts', parts_of_groups(edges, groups, tiers)) -%}
     (
         select
             parts.record_key,
-            parts.resolution_group,
             parts.component_key,
+            parts.resolution_group,
             parts.is_cut,
             max(links.bits) as bits
         from {{ parts }} as parts
@@ -58,9 +62,9 @@ and fewer links hold: each record belongs to its part in the lowest tier in whic
 {%- endmacro %}
 
 {#- The groups that links of any tier make, and whether each may stay whole. -#}
-{% macro whole_groups(edges, tiers, is_small) -%}
+{% macro whole_groups(edges, tiers) -%}
     {%- set links -%}
-        select {{ in_one_task(is_small) }}
+        select
             record_key,
             key_low || ' ' || key_high as link_key,
             bits as match_confidence
@@ -69,7 +73,7 @@ and fewer links hold: each record belongs to its part in the lowest tier in whic
         where is_link
     {%- endset -%}
     {%- set components = connected_components(links, 'group') -%}
-    select {{ in_one_task(is_small) }}
+    select
         components.record_key,
         components.component_key,
         components.record_count <= tiers.most_records and conflicts.component_key is null as is_whole
@@ -86,10 +90,10 @@ and fewer links hold: each record belongs to its part in the lowest tier in whic
 {%- endmacro %}
 
 {#- Groups that may stay whole, and the parts of the others. -#}
-{% macro parts_of_groups(edges, groups, tiers, is_small) -%}
+{% macro parts_of_groups(edges, groups, tiers) -%}
     {%- set tier_text = 'cast(tiers.tier as ' ~ dbt.type_string() ~ ')' -%}
     {%- set links -%}
-        select {{ in_one_task(is_small) }}
+        select
             record_key,
             link_key,
             bits as match_confidence
@@ -120,7 +124,7 @@ and fewer links hold: each record belongs to its part in the lowest tier in whic
         *,
         count(*) over (partition by component_key) < count(*) over (partition by resolution_group) as is_cut
     from (
-        select {{ in_one_task(is_small) }}
+        select
             cut_groups.record_key,
             cut_groups.component_key as resolution_group,
             case

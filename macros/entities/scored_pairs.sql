@@ -42,19 +42,36 @@ What too many share (`blocks` that are not active) is left out of the comparison
         {%- endfor %}
     from (
         select
+            compared.*,
+            {%- for name, answer in compared_twice().items() %}
+            {{ answer }} as {{ name }}{{ ',' if not loop.last }}
+            {%- endfor %}
+        from (
+            {{ pairs_with_values(pairs, records, blocks) }}
+        ) as compared
+    ) as compared_pairs
+{%- endmacro %}
+
+{% macro pairs_with_values(pairs, records, blocks) -%}
+    select {{ small_side('half_pairs') if is_incremental() and is_small_part(pairs) }}
+        half_pairs.*,
+        {%- for name in matched_columns() %}
+        high.{{ name }} as high_{{ name }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from (
+        select
             pairs.key_low,
             pairs.key_high,
             pairs.rules,
             low.first_name_rarity_bits,
             low.last_name_rarity_bits,
             {%- for name in matched_columns() %}
-            low.{{ name }} as low_{{ name }},
-            high.{{ name }} as high_{{ name }}{{ ',' if not loop.last }}
+            low.{{ name }} as low_{{ name }}{{ ',' if not loop.last }}
             {%- endfor %}
         from {{ pairs }} as pairs
         inner join ({{ comparable_records(records, blocks) }}) as low on pairs.key_low = low.record_key
-        inner join ({{ comparable_records(records, blocks) }}) as high on pairs.key_high = high.record_key
-    ) as compared
+    ) as half_pairs
+    inner join ({{ comparable_records(records, blocks) }}) as high on half_pairs.key_high = high.record_key
 {%- endmacro %}
 
 {% macro comparable_records(records, blocks) -%}

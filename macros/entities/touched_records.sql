@@ -19,23 +19,27 @@ not in the index yet.
     from ({{ records }}) as records
     left join {{ this }} as stored on records.source = stored.source and records.source_id = stored.source_id
     {%- else -%}
+    {%- set is_part = is_small_part(changed) -%}
     select
         record_key,
         max(entity_id) as stored_entity_id,
         max(created_at) as stored_created_at
     from (
-        select
+        select {{ small_side('resolved') if is_part }}
             {{ record_key() }} as record_key,
-            entity_id,
-            created_at
-        from {{ this }}
-        where resolution_group in (
-            select resolution_group
-            from {{ this }}
-            where {{ record_key() }} in (
-                {{ changed_and_linked(changed, edges) }}
-            )
-        )
+            stored.entity_id,
+            stored.created_at
+        from {{ this }} as stored
+        inner join (
+            select {{ small_side('affected') if is_part }} distinct resolution_group
+            from {{ this }} as members
+            inner join (
+                select distinct record_key
+                from (
+                    {{ changed_and_linked(changed, edges) }}
+                ) as keys
+            ) as affected on {{ record_key() }} = affected.record_key
+        ) as resolved on stored.resolution_group = resolved.resolution_group
         union all
         select
             record_key,
@@ -75,11 +79,12 @@ not in the index yet.
 {%- endmacro %}
 
 {#-
-edges_among(touched, edges, tiers, is_small): of the edges of these records, the links (is_link), with what they weigh,
-and the conflicts (is_conflict): pairs that one entity must not hold both of. A steward's decision stands above both.
+edges_among(touched, edges, tiers): of the edges of these records, the links (is_link), with what they weigh,
+and the conflicts (is_conflict): pairs that one entity must not hold both of (`conflict_bits`). A steward's
+decision stands above both.
 -#}
-{% macro edges_among(touched, edges, tiers, is_small) -%}
-    select {{ in_one_task(is_small) }}
+{% macro edges_among(touched, edges, tiers) -%}
+    select
         key_low,
         key_high,
         max(case when decision = 'must_link' then 999 else bits end) as bits,
@@ -95,7 +100,9 @@ and the conflicts (is_conflict): pairs that one entity must not hold both of. A 
                 edges.key_high,
                 edges.bits,
                 edges.bits >= tiers.least_bits as is_link,
-                edges.bits < -6 or edges.bits < 0 and coalesce(edges.first_name_level = 0, false) as is_conflict,
+                edges.bits < {{ var('conflict_bits') }}
+                or edges.bits < {{ var('conflict_bits_of_unlike_first_names') }}
+                and coalesce(edges.first_name_level = 0, false) as is_conflict,
                 cast(null as {{ dbt.type_string() }}) as steward_decision
             from ({{ edges }}) as edges
             inner join {{ touched }} as touched on edges.key_low = touched.record_key
@@ -152,13 +159,21 @@ beyond 65,536; and is_other, whether the stored index was made with another offs
 {% macro lake_size(records) %}
     {% set size = {'offset_bits': 0, 'is_other': false} %}
     {% if execute and is_building() %}
-        {% set count = rows_where('(' ~ records ~ ') as records', 'not is_deleted') %}
-        {% for doubling in range(17, 40) if count >= 2 ** doubling %}
+        {% set sql -%}
+            select
+                (select count(*) from ({{ records }}) as records where not is_deleted)
+                {%- if is_incremental() %},
+                (select min(size_offset_bits) from {{ this }}),
+                (select max(size_offset_bits) from {{ this }})
+                {%- endif %}
+        {%- endset %}
+        {% set numbers = run_query(sql).rows[0] %}
+        {% for doubling in range(17, 40) if numbers[0] | int >= 2 ** doubling %}
             {% do size.update({'offset_bits': loop.index}) %}
         {% endfor %}
-        {% if is_incremental() %}
-            {% do size.update({'is_other': rows_where(this, 'size_offset_bits <> ' ~ size.offset_bits) > 0}) %}
-        {% endif %}
+        {% for stored in numbers[1:] if stored is not none and stored | int != size.offset_bits %}
+            {% do size.update({'is_other': true}) %}
+        {% endfor %}
     {% endif %}
     {% do return(size) %}
 {% endmacro %}

@@ -9,14 +9,15 @@ doubles the distance a key has travelled, so real data needs one pass. Where ste
 enough for the few records of a unit test. `name` tells the kept steps of two calls in one model apart.
 -#}
 {% macro connected_components(links, name='labels') -%}
-    (
+    {%- set components -%}
         select
             record_key,
             min(component_key) as component_key,
             max(match_confidence) as match_confidence
         from {{ settled_labels(initial_labels(links), 4, name) }} as labels
         group by record_key
-    )
+    {%- endset -%}
+    {{ kept_table(name, components) }}
 {%- endmacro %}
 
 {% macro initial_labels(links) -%}
@@ -32,7 +33,7 @@ enough for the few records of a unit test. `name` tells the kept steps of two ca
 
 {% macro settled_labels(labels, rounds, name) %}
     {% set is_run = execute and is_building() %}
-    {% set step = cached_step(name ~ '_' ~ rounds, labels_after(labels, 4 if is_run else 2)) %}
+    {% set step = kept_table(name ~ '_' ~ rounds, labels_after(labels, 4 if is_run else 2)) %}
     {% if is_run and rows_where(step, 'component_key <> previous_key') %}
         {% if rounds == 20 %}
             {{ exceptions.raise_compiler_error(
@@ -43,11 +44,6 @@ enough for the few records of a unit test. `name` tells the kept steps of two ca
         {% do return(settled_labels('select * from ' ~ step, rounds + 4, name)) %}
     {% endif %}
     {% do return(step) %}
-{% endmacro %}
-
-{#- The names of the steps `connected_components` may make. -#}
-{% macro label_steps(name='labels') %}
-    {% do return([name ~ '_4', name ~ '_8', name ~ '_12', name ~ '_16', name ~ '_20']) %}
 {% endmacro %}
 
 {#-

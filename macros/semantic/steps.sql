@@ -1,22 +1,40 @@
 {#-
 cached_step(name, sql): in a run, keeps the result of `sql` for the rest of the model and returns the name to read it by;
-in other commands and in unit tests, returns `sql` as a subquery. A model that caches steps ends with `drop_steps(names)`
-as post-hook, and shows what they read with `reads(sql)`: the run's end looks for pinned snapshots in the compiled SQL.
+in other commands and in unit tests, returns `sql` as a subquery. A model that keeps steps ends with `drop_steps()` as
+post-hook, and shows what they read with `reads(sql)`: the run's end looks for pinned snapshots in the compiled SQL.
 -#}
 {% macro cached_step(name, sql) %}
+    {% do return(kept_step('kept_result', name, sql)) %}
+{% endmacro %}
+
+{#-
+kept_table(name, sql): the same as a table. Of a cached step the engine plans again all that it was computed from, in each
+query that reads it: where steps stand on steps that takes longer than any work.
+-#}
+{% macro kept_table(name, sql) %}
+    {% do return(kept_step('kept_table', name, sql)) %}
+{% endmacro %}
+
+{% macro kept_step(kind, name, sql) %}
     {% set table = this.identifier ~ '__' ~ name %}
     {% if not execute %}
         {% do return(table) %}
     {% elif not is_building() %}
         {% do return('(\n' ~ sql ~ '\n)') %}
     {% endif %}
-    {% do return(kept_result(table, sql)) %}
+    {% do run_state().kept.setdefault(model.unique_id, []).append((kind, table)) %}
+    {% if kind == 'kept_result' %}
+        {% do return(kept_result(table, sql)) %}
+    {% endif %}
+    {% do run_query('create or replace table metadata.' ~ table ~ ' as ' ~ sql) %}
+    {% do return('metadata.' ~ table) %}
 {% endmacro %}
 
-{% macro drop_steps(names) %}
+{#- The last ones first: what a step was computed from must not be planned again without it. -#}
+{% macro drop_steps() %}
     {% if execute %}
-        {% for name in names %}
-            {% do drop_kept_result(this.identifier ~ '__' ~ name) %}
+        {% for kind, table in run_state().kept.pop(model.unique_id, []) | reverse %}
+            {% do drop_kept_result(table) if kind == 'kept_result' else drop_with_files('metadata.' ~ table) %}
         {% endfor %}
     {% endif %}
 {% endmacro %}

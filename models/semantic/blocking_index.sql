@@ -1,6 +1,6 @@
 {{ config(
     unique_key=['record_key', 'rule'],
-    post_hook="{{ drop_steps(['found', 'stored']) }}",
+    post_hook="{{ drop_steps() }}",
     meta={'gone_without': 'block_hash'},
 ) }}
 
@@ -9,8 +9,17 @@
     from {{ ref('er_source_records') }} {{ since_watermark(ref('er_source_records'), '_built_at') }}
 {%- endset -%}
 
-{%- set found = cached_step('found', found_blocks(changed_records)) -%}
-{%- set stored = cached_step('stored', stored_blocks(found)) -%}
+{%- set types = {
+    'record_key': dbt.type_string(), 'rule': dbt.type_string(), 'block_hash': 'bigint', 'is_generic': 'boolean',
+} -%}
+{%- if is_incremental() -%}
+    {%- set found = kept_rows('found', found_blocks(changed_records), types, as_table=false) -%}
+    {%- do types.update({'is_changed': 'boolean'}) -%}
+    {%- set stored = kept_rows('stored', stored_blocks(found), types, as_table=false) -%}
+{%- else -%}
+    {%- set found = cached_step('found', found_blocks(changed_records)) -%}
+    {%- set stored = '(' ~ stored_blocks(found) ~ ')' -%}
+{%- endif -%}
 
 {{ reads(changed_records) }}
 with

@@ -1,9 +1,7 @@
 {{ config(
     unique_key=['source', 'source_id'],
     full_refresh=false,
-    post_hook="{{ drop_steps(
-        ['changed', 'touched', 'edges', 'groups', 'parts'] + label_steps('group') + label_steps('part')
-    ) }}",
+    post_hook="{{ drop_steps() }}",
     meta={'gone_without': 'entity_id', 'stamps': ['updated_at']},
 ) }}
 
@@ -41,8 +39,8 @@
 
 {#- Only changed records, those they are linked to and the groups of both are resolved again. -#}
 {%- set changed = kept_rows(
-    'changed', changed_records, {'record_key': dbt.type_string()}, is_incremental()
-) -%}
+    'changed', changed_records, {'record_key': dbt.type_string()}
+) if is_incremental() -%}
 {%- set touched = kept_rows(
     'touched',
     touched_records(changed, known_records, known_edges, size.is_other),
@@ -52,23 +50,12 @@
         'stored_created_at': 'timestamp',
     },
 ) -%}
-{%- set is_small = execute and are_few(touched) -%}
-{%- set edges = kept_rows(
-    'edges',
-    edges_among(touched, known_edges, ref('er_tiers'), is_small),
-    {
-        'key_low': dbt.type_string(),
-        'key_high': dbt.type_string(),
-        'bits': 'decimal(9, 2)',
-        'is_link': 'boolean',
-        'is_conflict': 'boolean',
-    },
-    is_small
+{%- set components = resolved_components(
+    touched, edges_among(touched, known_edges, ref('er_tiers')), all_tiers()
 ) -%}
-{%- set components = resolved_components(edges, all_tiers(), is_small) -%}
 
 {%- set members -%}
-    select {{ in_one_task(is_small) }}
+    select
         records.*,
         not records.is_deleted as is_living,
         coalesce(components.component_key, records.record_key) as component_key,

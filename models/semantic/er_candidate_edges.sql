@@ -1,6 +1,6 @@
 {{ config(
     unique_key=['key_low', 'key_high'],
-    post_hook="{{ drop_steps(['changed', 'pairs']) }}",
+    post_hook="{{ drop_steps() }}",
     meta={'gone_without': 'score_bits'},
 ) }}
 
@@ -12,7 +12,10 @@
     from {{ ref('blocking_index') }} {{ since_watermark(ref('blocking_index'), '_built_at') }}
 {%- endset -%}
 
-{%- set changed = cached_step('changed', changed_keys_sql) -%}
+{%- set text = dbt.type_string() -%}
+{%- set changed = kept_rows(
+    'changed', changed_keys_sql, {'record_key': text}, as_table=false
+) if is_incremental() -%}
 {%- set blocks -%}
     select *
     from {{ ref('blocking_index') }} {{ pinned(ref('blocking_index')) }}
@@ -21,7 +24,14 @@
     select *
     from {{ ref('er_source_records') }} {{ pinned(ref('er_source_records')) }}
 {%- endset -%}
-{%- set pairs = cached_step('pairs', candidate_pairs(blocks, changed)) -%}
+{%- set pair_sql = candidate_pairs(blocks, changed) -%}
+{%- if is_incremental() -%}
+    {%- set pairs = kept_rows(
+        'pairs', pair_sql, {'key_low': text, 'key_high': text, 'rules': text}, as_table=false
+    ) -%}
+{%- else -%}
+    {%- set pairs = cached_step('pairs', pair_sql) -%}
+{%- endif -%}
 
 {{ reads(changed_keys_sql ~ blocks ~ records) }}
 with

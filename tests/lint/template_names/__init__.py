@@ -13,9 +13,9 @@ _FORMS = {
     "array_of": "coalesce(null)",
     "each_of": "cross join unnest(elements) as {1}_rows ({1})",
     "element_rows": "cross join unnest(elements) as {1}_rows ({1}, {1}_number)",
-    "in_one_task": "",
     "json_text": "json_text({0}, '{1}')",
     "json_value": "json_value({0}, '{1}')",
+    "small_side": "",
 }
 
 
@@ -110,14 +110,9 @@ def a_query(*arguments: object) -> str:
 candidate_pairs = scored_pairs = pairs_no_more = touched_records = edges_among = a_query
 
 
-def kept_rows(name: str, sql: str, columns: dict[str, str], if_few: bool = True) -> str:
+def kept_rows(name: str, sql: str, columns: dict[str, str], as_table: bool = True) -> str:
     """The query as a relation."""
     return name
-
-
-def are_few(relation: str) -> bool:
-    """Not many."""
-    return True
 
 
 def all_tiers() -> str:

@@ -1,0 +1,103 @@
+"""What customers bought follows them: when two entities turn out to be one, and when they do not any more."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from ingestion.settings import Settings
+from tests.support.lake import Lake
+from tests.support.people.generator import SCHEMA
+from tests.support.people.staging import stage
+from tests.support.spark import link_jars
+
+pytestmark = pytest.mark.spark
+
+_MODELS = ("path:models/semantic", "customer_metrics", "customer_360")
+_MAILBOX = {"source": "shopify", "source_id": "1", "email": "stargazer77@floe.example"}
+_NAMED = {
+    "source": "shopify",
+    "source_id": "2",
+    "first_name": "Wilhelmina",
+    "last_name": "Oudekerk",
+    "phone": "+31612345678",
+}
+_BOTH = {
+    "source": "stripe",
+    "source_id": "cus_3",
+    "name": "Wilhelmina Oudekerk",
+    "email": "stargazer77@floe.example",
+    "phone": "+31612345678",
+}
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    link_jars(tmp_path)
+    found = Lake(Settings(home=tmp_path))
+    found.land([])
+    found.dbt("seed")
+    found.dbt("run", "--select", "+customer_360")
+    return found
+
+
+def test_history_moves_with_customers_who_become_one_and_back_when_they_are_two_again(lake: Lake) -> None:
+    stage(lake.catalog, _people(_MAILBOX, _NAMED))
+    _buy(lake, {"1": "10.00", "2": "20.50"})
+    lake.dbt("run", "--select", *_MODELS)
+    before = _entities(lake)
+    assert _sales(lake) == {before["1"]: (1, Decimal("10.00")), before["2"]: (1, Decimal("20.50"))}
+
+    stage(lake.catalog, _people(_BOTH))
+    lake.dbt("run", "--select", *_MODELS)
+    joined = _entities(lake)
+    assert len(set(joined.values())) == 1
+    assert _sales(lake) == {joined["1"]: (2, Decimal("30.50"))}
+    retired = ({before["1"], before["2"]} - {joined["1"]}).pop()
+    assert _remap(lake) == {retired: joined["1"]}
+
+    stage(lake.catalog, _people(_BOTH), replace=True, deleted=True)
+    lake.dbt("run", "--select", *_MODELS)
+    apart = _entities(lake)
+    assert joined["1"] in apart.values()
+    assert retired not in apart.values()
+    assert _sales(lake) == {apart["1"]: (1, Decimal("10.00")), apart["2"]: (1, Decimal("20.50"))}
+    assert _remap(lake) == {retired: joined["1"]}
+
+
+def _people(*rows: dict[str, str]) -> pa.Table:
+    empty = dict.fromkeys(SCHEMA.names)
+    return pa.Table.from_pylist([{**empty, **row, "person_id": 1} for row in rows], schema=SCHEMA)
+
+
+def _buy(lake: Lake, totals: dict[str, str]) -> None:
+    """One order of each Shopify customer."""
+    table = lake.catalog.load_table("staging.stg_shopify_orders")
+    now = datetime.now(UTC)
+    order: dict[str, Any] = {"currency": "EUR", "is_live": True, "is_deleted": False, "is_cancelled": False}
+    order |= {"created_at": now, "_staged_at": now, "_loaded_at": now}
+    rows = [
+        {**order, "order_id": f"order-{customer}", "customer_id": customer, "total_amount": Decimal(total)}
+        for customer, total in totals.items()
+    ]
+    table.append(pa.Table.from_pylist(rows, schema=table.schema().as_arrow()))
+
+
+def _entities(lake: Lake) -> dict[str, str]:
+    return {row["source_id"]: row["entity_id"] for row in lake.rows("semantic.entity_index")}
+
+
+def _sales(lake: Lake) -> dict[str, tuple[int, Decimal]]:
+    """Orders and their sum by entity, which both tables of customers must tell alike."""
+    metrics = lake.rows("analytics.customer_metrics")
+    customers = lake.rows("marts.customer_360")
+    found = {row["entity_id"]: (row["order_count"], row["gross_sales_amount"]) for row in metrics}
+    assert {row["entity_id"]: (row["order_count"], row["gross_sales_amount"]) for row in customers} == found
+    return found
+
+
+def _remap(lake: Lake) -> dict[str, str]:
+    return {row["old_entity_id"]: row["new_entity_id"] for row in lake.rows("semantic.entity_id_remap")}

@@ -32,7 +32,7 @@ def _latency(shop: Shop, bound: int) -> None:
     for name in shop.tables:
         shop.insert(1, name)
     with sink_process(shop, settings):
-        until(lambda: reader.look() == shop.rows, 300, f"the first rows of {count} tables")
+        until(lambda: reader.look() == shop.rows, 900, f"the first rows of {count} tables")
         warm = shop.rows
         load = os.getloadavg()[0]
         with reader.looking(0.02):

@@ -1,5 +1,6 @@
 """From a verified request to raw rows, or to the reason why not. The same bytes always give the same result."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -36,11 +37,13 @@ _PLATFORM = [
 class RawRow(NamedTuple):
     """One row of `raw.<table>`: `raw_schema` without its last two columns.
 
-    Times are microseconds since 1970, `_payload` is the text's UTF-8 bytes.
+    Times are microseconds since 1970, `_payload` is the text's UTF-8 bytes. `notes` are properties of the table that
+    the row's commit sets.
     """
 
     table: str
     values: tuple[Any, ...]
+    notes: Mapping[str, str] | None = None
 
 
 class Rejected(NamedTuple):

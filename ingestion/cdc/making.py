@@ -1,0 +1,28 @@
+"""Topics that are made by us, not by Debezium."""
+
+from collections.abc import Iterable
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from ingestion.cdc.clusters import KafkaCluster
+from ingestion.cdc.topics import unreachable
+
+_SECONDS = 10
+
+
+def ensure_topics(cluster: KafkaCluster, names: Iterable[str], partitions: int) -> None:
+    """Make those that are absent; one that is there is left as it is. Raises RetryableError without an answer."""
+    client = AdminClient({**cluster.client(), "log_level": 0})
+    try:
+        known = client.list_topics(timeout=_SECONDS).topics
+        wanted = [NewTopic(name, partitions, cluster.replication) for name in sorted(set(names) - known.keys())]
+        for future in client.create_topics(wanted).values() if wanted else ():
+            try:
+                future.result(_SECONDS)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise
+    except KafkaException as error:
+        raise unreachable(cluster, error) from error

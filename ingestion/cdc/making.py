@@ -9,18 +9,16 @@ from confluent_kafka.cimpl import NewTopic
 from ingestion.cdc.clusters import KafkaCluster
 from ingestion.cdc.topics import unreachable
 
-_SECONDS = 10
 
-
-def ensure_topics(cluster: KafkaCluster, names: Iterable[str], partitions: int) -> None:
+def ensure_topics(cluster: KafkaCluster, names: Iterable[str], partitions: int, seconds: float = 10) -> None:
     """Make those that are absent; one that is there is left as it is. Raises RetryableError without an answer."""
     client = AdminClient({**cluster.client(), "log_level": 0})
     try:
-        known = client.list_topics(timeout=_SECONDS).topics
+        known = client.list_topics(timeout=seconds).topics
         wanted = [NewTopic(name, partitions, cluster.replication) for name in sorted(set(names) - known.keys())]
         for future in client.create_topics(wanted).values() if wanted else ():
             try:
-                future.result(_SECONDS)
+                future.result(seconds)
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise

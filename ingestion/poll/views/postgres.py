@@ -63,7 +63,7 @@ class PostgresViews:
         return f"({within} or {quoted(column.name)} is null)" if column.nullable else within
 
     def late(self, column: Column, state: State, view: View) -> str:
-        """See Views.late. Numbers of a transaction's savepoints are above its own: rows with numbers below `state.xid` are
+        """See Views.late. Savepoints have numbers above their transaction's: rows below `state.xid` are
         of transactions that had ended by the poll before."""
         start = view.next_xid - view.next_xid % _EPOCH
         row = "xmin::text::int8"

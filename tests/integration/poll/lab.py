@@ -1,5 +1,6 @@
 """One polled database: its connections, its poller, and what came of it in raw."""
 
+import shutil
 from collections import Counter
 from itertools import count
 from typing import Any
@@ -13,8 +14,10 @@ from ingestion.poll.poller import Poller
 from ingestion.poll.run import Run
 from ingestion.poll.tables import polled_tables
 from ingestion.settings import Settings
+from ingestion.webhooks.journal import Delivery
 from tests.support.databases import TestServer
 from tests.support.sources import source_of
+from tests.support.webhook_server import journalled
 
 _numbers = count(1)
 
@@ -30,14 +33,14 @@ class PollLab:
         self.main = self.connect()
         self.again()
 
-    def again(self, **table: Any) -> None:
-        """A source of another name over the same database."""
-        self.name = f"lab{next(_numbers)}"
+    def again(self, rows: int = 50_000, **table: Any) -> None:
+        """A source of another name over the same database; `table` are the options of its table `events`."""
+        self.name, self.page = f"lab{next(_numbers)}", rows
         self.table = {"cursor": "at", **table}
 
     @property
     def source(self) -> DatabaseSource:
-        poll = {"seconds": 0.2, "overlap_seconds": self.overlap, "rows": self.table.pop("rows", 50_000)}
+        poll = {"seconds": 0.2, "overlap_seconds": self.overlap, "rows": self.page}
         more = {"modes": ("poll",), "tables": {"events": self.table}, "poll": poll}
         return source_of(self.facts, self.dialect, self.name, **more)
 
@@ -65,12 +68,21 @@ class PollLab:
         """Close it."""
         return Run(self.catalog, self.source, self.bus, 1_000_000)
 
-    def poller(self) -> Poller:
+    def poller(self, source: DatabaseSource | None = None) -> Poller:
         """Of the one table; close it."""
+        source = source or self.source
         (polled,) = polled_tables(self.source)
-        found = Poller(self.catalog, self.source, polled, self.bus(polled.table.raw_name, polled.topic))
+        found = Poller(self.catalog, source, polled, self.bus(polled.table.raw_name, polled.topic))
         found.follow(polled)
         return found
+
+    def waiting(self) -> list[Delivery]:
+        """What the journal holds."""
+        return journalled(self.settings.journal_dir)
+
+    def lose_journal(self) -> None:
+        for path in self.settings.journal_dir.glob("*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def drain(self) -> Counts:
         return drain(self.settings)

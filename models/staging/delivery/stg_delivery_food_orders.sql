@@ -9,12 +9,14 @@ with
 changes as (
 
     select
-        *,
-        row_number() over (partition by order_id order by _position desc, _event_id desc) as _rank
+        events.*,
+        row_number() over (
+            partition by events.order_id order by events._position desc, events._event_id desc
+        ) as _rank
     from (
         select * from {{ source('raw', 'delivery_food_orders') }} {{ since_watermark() }}
     ) as events
-    where _load_type = 'poll' and {{ is_valid('delivery_food_orders') }}
+    where events._load_type = 'poll' and {{ is_valid('delivery_food_orders') }}
 
 )
 

@@ -14,7 +14,8 @@ from ingestion.poll.run import Run
 from tests.integration.poll.lab import PollLab
 
 _ORDERS = """create table events (
-    order_id serial primary key, customer_name varchar(100), restaurant_name varchar(100), item varchar(100), amount numeric(10,2), order_status varchar(20), created_at timestamp default current_timestamp)"""
+    order_id serial primary key, customer_name varchar(100), restaurant_name varchar(100), item varchar(100),
+    amount numeric(10,2), order_status varchar(20), created_at timestamp default current_timestamp)"""
 _MESSAGE = (
     b'{"order_id":101,"customer_name":"John Doe","restaurant_name":"Burger Junction","item":"Veg Burger",'
     b'"amount":220.0,"order_status":"PLACED","created_at":"2025-01-15T12:24:00Z"}'

@@ -90,7 +90,7 @@ class Poller:
         """One look. Raises RetryableError when another may succeed, ContractError when the columns changed against
         their contract, PermanentError for what only people can settle."""
         started = time.monotonic()
-        window = self._window or self._recovered()
+        window = self._recovered() if self._window is None else self._window
         self._window = None  # until it is known what became of the rows
         with self._views.opened(self._source) as view:
             found = self._look(view, window)

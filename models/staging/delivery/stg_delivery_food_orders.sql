@@ -14,7 +14,9 @@ changes as (
             partition by events.order_id order by events._position desc, events._event_id desc
         ) as _rank
     from (
-        select * from {{ source('raw', 'delivery_food_orders') }} {{ since_watermark() }}
+        select *
+        from {{ source('raw', 'delivery_food_orders') }}
+        {{ since_watermark(source('raw', 'delivery_food_orders')) }}
     ) as events
     where events._load_type = 'poll' and {{ is_valid('delivery_food_orders') }}
 

@@ -30,7 +30,7 @@ def _torture(settings: Settings, broker: Part, folder: Path, deaths: Iterator[st
         senders.start()
         try:
             for death in deaths:
-                time.sleep(chance.uniform(0.5, 1.5))
+                time.sleep(chance.uniform(0.3, 1))
                 if death == "server":
                     server.kill()
                     server = stack.enter_context(running_server(settings.home_dir, **on_kafka(broker)))
@@ -40,7 +40,7 @@ def _torture(settings: Settings, broker: Part, folder: Path, deaths: Iterator[st
                     sink.up()
                 else:
                     kill_broker(broker)
-                    time.sleep(chance.uniform(0, 2))
+                    time.sleep(chance.uniform(0, 1))
                     broker.up()
         finally:
             senders.stop()
@@ -63,7 +63,7 @@ def _assert_all_in_raw(settings: Settings, senders: Senders) -> None:
 
 
 def test_what_is_acknowledged_is_in_raw_whoever_dies(settings: Settings, broker: Part, tmp_path: Path) -> None:
-    deaths = iter(["sink", "server", "broker", "sink"])
+    deaths = iter(["server", "broker", "sink"])
 
     senders = _torture(settings, broker, tmp_path, deaths, seed=1)
 

@@ -54,6 +54,11 @@ class PollLab:
         self.connections.append(found)
         return found
 
+    def leave(self, connection: Any) -> None:
+        """Close it before the lab is closed."""
+        self.connections.remove(connection)
+        connection.close()
+
     def sql(self, *statements: str, on: Any = None) -> list[tuple[Any, ...]]:
         """Run statements; the rows of the last."""
         with (on or self.main).cursor() as cursor:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -26,7 +27,9 @@ _steps = st.lists(
     min_size=5,
     max_size=40,
 )
-_few = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+_any = settings(deadline=None, suppress_health_check=list(HealthCheck))
+_few, _many = settings(_any, max_examples=8), settings(_any, max_examples=150)
+_tries = given(steps=_steps, cursor=st.sampled_from(["at", "id"]), rows=st.sampled_from([1, 3, 1000]))
 
 
 class World:
@@ -78,7 +81,7 @@ class World:
         self.end_poller()
         self.lab.drain()
         for writer in self.writers:
-            writer.close()
+            self.lab.leave(writer)
 
 
 def _tried(lab: PollLab, steps: list[Any], cursor: str, rows: int) -> None:
@@ -91,7 +94,7 @@ def _tried(lab: PollLab, steps: list[Any], cursor: str, rows: int) -> None:
 
 
 @_few
-@given(steps=_steps, cursor=st.sampled_from(["at", "id"]), rows=st.sampled_from([1, 3, 1000]))
+@_tries
 def test_each_committed_row_of_postgresql_is_in_raw_once(
     postgres_lab: PollLab, steps: list[Any], cursor: str, rows: int
 ) -> None:
@@ -99,8 +102,18 @@ def test_each_committed_row_of_postgresql_is_in_raw_once(
 
 
 @_few
-@given(steps=_steps, cursor=st.sampled_from(["at", "id"]), rows=st.sampled_from([1, 3, 1000]))
+@_tries
 def test_each_committed_row_of_mariadb_is_in_raw_once(
     mariadb_lab: PollLab, steps: list[Any], cursor: str, rows: int
 ) -> None:
     _tried(mariadb_lab, steps, cursor, rows)
+
+
+@pytest.mark.stress
+@pytest.mark.timeout(3600)
+@_many
+@_tries
+def test_each_committed_row_is_in_raw_once_in_many_orders(
+    lab: PollLab, steps: list[Any], cursor: str, rows: int
+) -> None:
+    _tried(lab, steps, cursor, rows)

@@ -11,9 +11,9 @@ QUARANTINE_TOPIC = "quarantine"  # behind the source's name: deliveries that the
 BATCH_TOPIC = "events"  # behind the source's name: bodies with several events
 
 
-def headers_of(delivery: Delivery) -> list[tuple[str, bytes]]:
+def headers_of(delivery: Delivery) -> list[tuple[str, str | bytes | None]]:
     """Everything but the body."""
-    found = [
+    found: list[tuple[str, str | bytes | None]] = [
         (_SOURCE, delivery.source.encode()),
         (_ID, delivery.delivery_id),
         (_AT, str(delivery.received_at).encode()),

@@ -4,7 +4,7 @@ The newest poller of a table keeps others out: Kafka refuses the transactions of
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -88,7 +88,9 @@ class TopicBus:
         producer.init_transactions(_SECONDS)
         return producer
 
-    def _produced(self, producer: Producer, delivery: Delivery, told: object) -> bool:
+    def _produced(
+        self, producer: Producer, delivery: Delivery, told: Callable[[KafkaError | None, Message], None]
+    ) -> bool:
         try:
             producer.produce(
                 self._topic, delivery.body, partition=_PARTITION, headers=headers_of(delivery), on_delivery=told

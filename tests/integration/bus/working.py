@@ -21,7 +21,7 @@ from tests.support.webhook_server import Server, secrets_for
 TOPIC = {"x-shopify-topic": "orders/updated", "x-shopify-shop-domain": "a.myshopify.com"}
 
 
-def on_kafka(broker: Part) -> dict[str, str]:
+def on_kafka(broker: Part) -> dict[str, Any]:
     """FRAZIL_ variables of processes that use the broker, without the prefix."""
     return {"bus": "kafka", "bus_partitions": "2", "kafka_bootstrap": broker.facts().address}
 

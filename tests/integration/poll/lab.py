@@ -50,7 +50,7 @@ class PollLab:
 
     def connect(self) -> Any:
         """An autocommit connection, closed with the lab."""
-        found: Any = self.server.connect(self.facts.database)  # type: ignore[call-arg]
+        found: Any = self.server.connect(self.facts.database)
         self.connections.append(found)
         return found
 

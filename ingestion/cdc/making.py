@@ -10,12 +10,16 @@ from ingestion.cdc.clusters import KafkaCluster
 from ingestion.cdc.topics import unreachable
 
 
-def ensure_topics(cluster: KafkaCluster, names: Iterable[str], partitions: int, seconds: float = 10) -> None:
+def ensure_topics(
+    cluster: KafkaCluster, names: Iterable[str], partitions: int, *, seconds: float = 10, most_bytes: int = 1 << 20
+) -> None:
     """Make those that are absent; one that is there is left as it is. Raises RetryableError without an answer."""
     client = AdminClient({**cluster.client(), "log_level": 0})
     try:
         known = client.list_topics(timeout=seconds).topics
-        wanted = [NewTopic(name, partitions, cluster.replication) for name in sorted(set(names) - known.keys())]
+        options = {"max.message.bytes": str(most_bytes)}
+        missing = sorted(set(names) - known.keys())
+        wanted = [NewTopic(name, partitions, cluster.replication, config=options) for name in missing]
         for future in client.create_topics(wanted).values() if wanted else ():
             try:
                 future.result(seconds)

@@ -36,9 +36,17 @@ def command() -> None:
     "--flush-seconds", type=click.FloatRange(0.05, 3600), default=1.0, show_default=True, help="Time between flushes."
 )
 @click.option("--flush-events", type=click.IntRange(1), default=20_000, show_default=True, help="Most events a commit.")
+@click.option("--accept-gaps", is_flag=True, help="Go on where topics begin now, if Kafka deleted unread messages.")
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics on 127.0.0.1.")
 @json_option
-def run(once: bool, flush_seconds: float, flush_events: int, metrics_port: int | None, as_json: bool) -> None:
+def run(
+    once: bool,
+    flush_seconds: float,
+    flush_events: int,
+    accept_gaps: bool,
+    metrics_port: int | None,
+    as_json: bool,
+) -> None:
     from prometheus_client import start_http_server
 
     from ingestion.lake.bus import beside
@@ -55,7 +63,9 @@ def run(once: bool, flush_seconds: float, flush_events: int, metrics_port: int |
     sink = Sink(settings, Limits(events=flush_events))
     try:
         with (
-            beside(settings, stop, once=once, seconds=flush_seconds, events=flush_events) as topics,
+            beside(
+                settings, stop, once=once, seconds=flush_seconds, events=flush_events, accepts_gaps=accept_gaps
+            ) as topics,
             _Reports(sink) as reports,
         ):
             report, waits = reports.add, topics.is_on

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ingestion.errors import FrazilError
 from ingestion.lake.batch import Counts
@@ -27,14 +27,23 @@ class Beside:
 
 
 @contextmanager
-def beside(settings: Settings, stop: threading.Event, *, once: bool, seconds: float, events: int) -> Iterator[Beside]:
+def beside(
+    settings: Settings,
+    stop: threading.Event,
+    *,
+    once: bool,
+    seconds: float,
+    events: int,
+    accepts_gaps: bool = False,
+) -> Iterator[Beside]:
     """Reads the topics in a thread until `stop` is set, or with `once` until all is in raw. Raises its error at the end
     of the block; an error sets `stop`."""
     found = Beside(settings.bus == "kafka")
     if not found.is_on:
         yield found
         return
-    thread = threading.Thread(target=_run, args=(settings, stop, once, seconds, events, found), name="topics")
+    options = {"seconds": seconds, "events": events, "accepts_gaps": accepts_gaps}
+    thread = threading.Thread(target=_run, args=(settings, stop, once, options, found), name="topics")
     thread.start()
     try:
         yield found
@@ -47,7 +56,7 @@ def beside(settings: Settings, stop: threading.Event, *, once: bool, seconds: fl
         raise found.error
 
 
-def _run(settings: Settings, stop: threading.Event, once: bool, seconds: float, events: int, found: Beside) -> None:
+def _run(settings: Settings, stop: threading.Event, once: bool, options: dict[str, Any], found: Beside) -> None:
     from ingestion.lake.sink import Sink
     from ingestion.lake.topics import TopicSink
 
@@ -55,7 +64,7 @@ def _run(settings: Settings, stop: threading.Event, once: bool, seconds: float, 
         kafka, topics = bus_of(settings)
         sink = Sink(settings)
         try:
-            work = TopicSink(sink, kafka, topics, seconds=seconds, events=events)
+            work = TopicSink(sink, kafka, topics, **options)
             try:
                 found.total = work.run(stop.is_set, once=once)
             finally:

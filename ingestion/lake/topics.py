@@ -15,8 +15,8 @@ from confluent_kafka import Message
 from pyiceberg.exceptions import NoSuchTableError
 from sqlalchemy.exc import SQLAlchemyError
 
-from ingestion.cdc.kafka import Place, Stream
-from ingestion.errors import RetryableError
+from ingestion.cdc.kafka import OffsetGoneError, Place, Stream
+from ingestion.errors import PermanentError, RetryableError
 from ingestion.lake.append import MarkMovedError
 from ingestion.lake.batch import Batch, Counts
 from ingestion.lake.letters import delivery_of
@@ -45,12 +45,16 @@ class Topic:
 
 @dataclass(eq=False)
 class Part:
-    """A partition that this process has. Offset n is entry n + 1, so that 0 is before all."""
+    """A partition that this process has. Offset n is entry n + 1, so that 0 is before all.
+
+    `is_lost`: its mark must be read again. `is_adrift`: the consumer is not there yet.
+    """
 
     place: Place
     id: str
     position: int = 0
     read: int = 0
+    is_lost: bool = False
     is_adrift: bool = False
     held: list[Entry] = field(default_factory=list)
 
@@ -67,12 +71,14 @@ class TopicSink:
         seconds: float = 1.0,
         events: int = 20_000,
         group: str = "frazil-bus",
+        accepts_gaps: bool = False,
     ) -> None:
         self.total = Counts()
         self._sink, self._topics, self._seconds, self._events = sink, topics, seconds, events
         self._parts: dict[Place, Part] = {}
         self._held = 0
         self._flush_at = 0.0
+        self._accepts_gaps = accepts_gaps
         pattern = "^(" + "|".join(name.replace(".", r"\.") for name in sorted(topics)) + ")$"
         self._stream = Stream(kafka, group, pattern, self._start, self._given, self._taken)
 
@@ -80,6 +86,7 @@ class TopicSink:
         """Until told to stop; with `once` until all that could be read at one moment is in raw.
 
         With `once`, raises RetryableError when Kafka or the lake does not answer; else that is logged and tried again.
+        Raises PermanentError for messages that Kafka has no longer, unless gaps are accepted.
         """
         if once and not set(self._stream.topics(wait_seconds)) & self._topics.keys():
             return self.total
@@ -94,6 +101,11 @@ class TopicSink:
                     raise
                 log.warning("turn_failed", extra={"reason": str(error), "next": "tried again"})
                 time.sleep(1.0)
+            except OffsetGoneError as error:
+                raise PermanentError(
+                    f"{error.place}: Kafka has deleted messages that raw has not read; see its retention, then run "
+                    "`frazil sink run --accept-gaps` once to go on with what is there"
+                ) from error
             if once and not self._stream.is_assigned and time.monotonic() > deadline:
                 raise RetryableError("the group gave no partition: another sink has them all")
         self._flush()
@@ -106,6 +118,9 @@ class TopicSink:
 
     def _turn(self) -> None:
         for part in self._parts.values():
+            if part.is_lost:
+                part.position = part.read = self._mark(part)
+                part.is_lost, part.is_adrift = False, True
             if part.is_adrift:
                 part.is_adrift = not self._stream.seek(part.place, part.position or None)
         for message in self._stream.read(min(_AT_ONCE, self._events), 0.1):
@@ -118,7 +133,7 @@ class TopicSink:
     def _hold(self, message: Message) -> None:
         part = self._parts.get((str(message.topic()), message.partition() or 0))
         seq = (message.offset() or 0) + 1
-        if part is None or part.is_adrift or seq <= part.read:
+        if part is None or part.is_lost or part.is_adrift or seq <= part.read:
             return
         topic = self._topics[part.place[0]]
         part.held.append(Entry(seq, delivery_of(message, topic.source, topic.headers)))
@@ -165,8 +180,7 @@ class TopicSink:
         for part in parts:
             part.held.clear()
             self._stream.ended.discard(part.place)
-            part.is_adrift = True
-            part.position = part.read = self._mark(part)
+            part.is_lost = True
         return False
 
     def _mark(self, part: Part) -> int:
@@ -191,6 +205,9 @@ class TopicSink:
         for place in places:
             part = Part(place, f"kafka:{place[0]}/{place[1]}:{ids.get(place[0], '')}")
             part.position = part.read = self._mark(part)
+            if self._accepts_gaps:
+                start, end = self._stream.ends([place])[place]
+                part.position = part.read = part.position if start <= part.position <= end else start
             self._parts[place] = part
 
     def _taken(self, places: Sequence[Place], are_lost: bool) -> None:

@@ -25,6 +25,8 @@ from ingestion.webhooks.writer import GroupWriter, Stored
 
 log = logging.getLogger(__name__)
 _TIMEOUT_MS = 4_000  # the senders' own patience is 5 s and more
+_MOST_BYTES = 8 << 20
+_OF_ONE = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG, KafkaError.INVALID_MSG_SIZE)  # message, not Kafka
 _PROBE_SECONDS = 1.0
 _FORGET_SECONDS = 60.0
 
@@ -66,7 +68,8 @@ class TopicWriter:
         self._is_up = False
         self._loop = asyncio.get_running_loop()
         self._done: list[_Sent] = []  # the thread's own
-        self._lost: KafkaError | None = None  # the thread's own
+        self._lost: KafkaError | None = None  # the thread's own, as the next three are
+        self._answers, self._probe_at, self._forget_at = False, 0.0, time.monotonic() + _FORGET_SECONDS
         self._is_stopping = False
         self._producer = self._new_producer()
         self._thread = threading.Thread(target=self._run, name="bus", daemon=True)
@@ -116,7 +119,7 @@ class TopicWriter:
 
         def told(error: KafkaError | None, _: Message) -> None:
             self._done.append(_Sent(key, delivery, error is None))
-            if error is not None:
+            if error is not None and error.code() not in _OF_ONE:
                 self._lost = error
 
         try:
@@ -151,33 +154,39 @@ class TopicWriter:
     # The thread's part: Kafka's answers, and whether it is there
 
     def _run(self) -> None:
-        is_up, probe_at, forget_at = False, 0.0, time.monotonic() + _FORGET_SECONDS
         while not self._is_stopping:
-            self._producer.poll(0.02)
-            if self._lost is not None:
-                reason, self._lost = self._lost, None
-                is_up = False
-                self._loop.call_soon_threadsafe(self._became, False, reason.str())
-                self._producer.purge()
-                self._producer.poll(0)
-                if reason.fatal():
-                    self._producer = self._new_producer()
-                self._lost = None  # what was purged says so, too
-            if self._done:
-                done, self._done = self._done, []
-                self._loop.call_soon_threadsafe(self._settled, done)
-            now = time.monotonic()
-            if not is_up and now >= probe_at:
-                is_up = self._probed()
-                probe_at = time.monotonic() + _PROBE_SECONDS
-            if now >= forget_at:
-                forget_at = now + _FORGET_SECONDS
-                self._loop.call_soon_threadsafe(self._forget)
+            try:
+                self._round()
+            except Exception:  # whatever it is: requests wait for this thread, so it goes on
+                log.exception("bus_round_failed")
+                time.sleep(0.1)
+
+    def _round(self) -> None:
+        self._producer.poll(0.02)
+        if self._lost is not None:
+            reason, self._lost = self._lost, None
+            self._answers = False
+            self._loop.call_soon_threadsafe(self._became, False, reason.str())
+            self._producer.purge()
+            self._producer.poll(0)
+            if reason.fatal():
+                self._producer = self._new_producer()
+            self._lost = None  # what was purged says so, too
+        if self._done:
+            done, self._done = self._done, []
+            self._loop.call_soon_threadsafe(self._settled, done)
+        now = time.monotonic()
+        if not self._answers and now >= self._probe_at:
+            self._answers = self._probed()
+            self._probe_at = time.monotonic() + _PROBE_SECONDS
+        if now >= self._forget_at:
+            self._forget_at = now + _FORGET_SECONDS
+            self._loop.call_soon_threadsafe(self._forget)
 
     def _probed(self) -> bool:
         """Whether Kafka answers and has every topic."""
         try:
-            ensure_topics(self._bus.cluster, self._topics, self._bus.partitions, seconds=2)
+            ensure_topics(self._bus.cluster, self._topics, self._bus.partitions, seconds=2, most_bytes=_MOST_BYTES)
         except RetryableError:
             return False
         self._lost = None
@@ -191,6 +200,7 @@ class TopicWriter:
                 "acks": "all",
                 "enable.idempotence": "true",
                 "linger.ms": "2",
+                "message.max.bytes": str(_MOST_BYTES),
                 "message.timeout.ms": str(_TIMEOUT_MS),
                 "socket.keepalive.enable": "true",
                 "reconnect.backoff.max.ms": "1000",

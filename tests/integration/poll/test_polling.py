@@ -6,11 +6,15 @@ import time
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from pydantic import SecretStr
 
 from ingestion.errors import RetryableError, UsageError
+from ingestion.lake.replay import Selection, replay
+from ingestion.poll.poller import Note
 from ingestion.poll.run import Run
+from ingestion.webhooks.journal import Delivery
 from tests.integration.poll.lab import PollLab
 
 _ORDERS = """create table events (
@@ -93,6 +97,21 @@ def test_a_lost_journal_costs_nothing_since_the_lake_knows_the_place(lab: PollLa
 
     lab.drain()
     lab.assert_each_once("id")
+
+
+def test_a_row_whose_table_was_not_there_is_replayed_from_the_quarantine(lab: PollLab) -> None:
+    lab.sql(_EVENTS)
+    name = lab.raw_name.removeprefix("raw.")
+    note = msgspec.json.encode(Note(name, "1.0000000000@x", f"{name}:{'0' * 32}"))
+    body = b'{"id":1,"at":"2026-01-01T00:00:00Z","note":"x"}'
+    lab.bus(lab.raw_name, "").send([Delivery(f"poll/{lab.name}", b"1", 1_000_000, note, body, None)])
+    assert lab.drain().rejected == 1
+    lab.poller().close()
+
+    done = replay(lab.catalog, lab.settings.home_dir, {}, Selection(source=lab.name), {lab.name: lab.source})
+
+    assert (done.replayed, done.still_unreadable) == (1, 0)
+    assert [(row["id"], row["_event_id"]) for row in lab.rows()] == [(1, f"{name}:{'0' * 32}")]
 
 
 def test_of_two_pollers_one_is_told_to_wait(lab: PollLab) -> None:

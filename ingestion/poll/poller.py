@@ -14,12 +14,14 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 from pyiceberg import expressions
 from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.expressions import And
 from sqlalchemy.exc import SQLAlchemyError
 
-from ingestion.bulk.model import Chunk
+from ingestion.bulk.model import Chunk, Column
 from ingestion.bulk.notify import follow
 from ingestion.bulk.sources import DatabaseSource
 from ingestion.errors import RetryableError
@@ -37,6 +39,7 @@ _FIRST = "0000000000"  # as the rows of copies have it
 PROPERTY = "frazil.poll"  # of a raw table: the state behind its polled rows
 POLL = "poll"  # as `_load_type`, and before the source's name in deliveries
 _KNOWN, _UNKNOWN = 5.0, 60.0  # seconds of overlap
+_AHEAD = timedelta(days=1)  # clocks and zones differ by less
 _SKEW = 60_000_000  # microseconds that the clocks of writer and poller may differ by
 _BY_NAME: Any = expressions  # their constructors take a column's name, which their types do not tell
 
@@ -84,7 +87,7 @@ class Poller:
         self._views = views_of(source)
         self._window: Window | None = None
         self._start = secrets.token_bytes(8)
-        self._said_unknown = False
+        self._said_unknown = self._said_ahead = False
 
     def poll(self) -> Poll:
         """One look. Raises RetryableError when another may succeed, ContractError when the columns changed against
@@ -118,11 +121,16 @@ class Poller:
     def _look(self, view: View, window: Window) -> _Found:
         table, cursor, state = self.polled.table, self.polled.cursor, window.state
         fresh = self._views.higher(cursor, state.reached) if state.reached is not None else ""
-        page = self._cursor_at(view, fresh, offset=self._source.poll.rows - 1)
-        last = page or self._cursor_at(view, fresh, is_last=True) or state.reached
+        ahead = self._views.at_most(cursor, _text(view.at + _AHEAD)) if _is_time(cursor) else ""
+        above = [one for one in (fresh, ahead) if one]
+        page = self._cursor_at(view, above, offset=self._source.poll.rows - 1)
+        last = page or self._cursor_at(view, above, is_last=True) or state.reached
         parts = [f"({fresh} or {self._views.late(cursor, state, view)})"] if fresh else []
         if page is not None:
             parts.append(self._views.at_most(cursor, page))
+        elif ahead:
+            parts.append(ahead)
+            self._tell_of_rows_ahead(view)
         moment = Moment(view.at, time.time_ns() // 1_000, last, view.next_xid)
         next_state = window.next_state(view.running, self._overlap(view), view.xid, moment)
         position = f"{view.position}.{_FIRST}@{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"
@@ -137,13 +145,25 @@ class Poller:
                     found.repeats += 1
         return found
 
-    def _cursor_at(self, view: View, fresh: str, *, offset: int = 0, is_last: bool = False) -> str | None:
-        """The cursor of one of the rows above those seen, in its order; None where there are not so many."""
+    def _tell_of_rows_ahead(self, view: View) -> None:
+        """Once: rows of a day that is yet to come are read then; were the cursor there, all before would be missed."""
+        if self._said_ahead:
+            return
+        self._said_ahead = True
+        name = self._views.name(self.polled.table)
+        later = self._views.higher(self.polled.cursor, _text(view.at + _AHEAD))
+        [(count,)] = view.reader.fetch(f"select count(*) from {name} where {later}")
+        if count:
+            facts = {"source": self._source.name, "table": self.raw_name, "rows": count}
+            log.warning("rows_ahead_of_time", extra={**facts, "next": "read when their time comes"})
+
+    def _cursor_at(self, view: View, above: list[str], *, offset: int = 0, is_last: bool = False) -> str | None:
+        """The cursor of one of the rows that are `above`, in its order; None where there are not so many."""
         cursor = self.polled.cursor
         name = self._views.quoted(cursor)
         rows = view.reader.fetch(
             f"select {self._views.text(cursor)} from {self._views.name(self.polled.table)} "
-            f"where {fresh or f'{name} is not null'} order by {name} {'desc' if is_last else 'asc'} "
+            f"where {' and '.join([*above, f'{name} is not null'])} order by {name} {'desc' if is_last else 'asc'} "
             f"limit 1 offset {offset}"
         )
         return str(rows[0][0]) if rows else None
@@ -178,11 +198,22 @@ class Poller:
             since = datetime.fromtimestamp(max(state.low_read_at - _SKEW, 0) / 1_000_000, UTC).isoformat()
             recent = And(_BY_NAME.GreaterThanOrEqual("_loaded_at", since), _BY_NAME.EqualTo("_load_type", POLL))
             loaded = raw.scan(recent, selected_fields=("_event_id",)).to_arrow()["_event_id"].to_pylist()
+        except NoSuchTableError as error:
+            raise RetryableError(f"{self.raw_name} has been dropped; it is made anew at the next look") from error
         except (SQLAlchemyError, OSError) as error:
             raise RetryableError(f"{self.raw_name}: the lake does not answer ({_short(error)})") from error
         events = [*loaded, *(note.event for note in notes)]
         log.info("poll_from", extra={"source": self._source.name, "table": self.raw_name, "cursor": state.reached})
         return Window(state, (bytes.fromhex(event.rpartition(":")[2]) for event in events))
+
+
+def _is_time(cursor: Column) -> bool:
+    return pa.types.is_timestamp(cursor.field.type) or pa.types.is_date(cursor.field.type)
+
+
+def _text(at: datetime) -> str:
+    """As both kinds of database read it for a time or a date, in UTC."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def _short(error: Exception) -> str:

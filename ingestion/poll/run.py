@@ -69,7 +69,7 @@ class Run:
         if time.monotonic() - self._looked_at > _COLUMNS_SECONDS:
             try:
                 self._look()
-            except FrazilError as error:
+            except Exception as error:  # the columns known are polled on
                 failed = self._failed("", error)
         asked = list(self._pollers.values())
         while asked and not stop.is_set():
@@ -77,18 +77,19 @@ class Run:
             for poller in asked:
                 try:
                     more += [poller] if self._poll(poller) else []
-                except FrazilError as error:
+                except Exception as error:  # whatever it is: the other tables go on, and this one is tried again
                     failed = self._failed(poller.raw_name, error)
             asked = more
         return failed
 
-    def _failed(self, table: str, error: FrazilError) -> bool:
+    def _failed(self, table: str, error: Exception) -> bool:
         """Log and count it; the columns are looked at before the next try."""
         self._looked_at = float("-inf")
         self.totals.failures[table] = self.totals.failures.get(table, 0) + 1
         metrics.FAILURES.labels(table).inc()
         facts = {"source": self._source.name, "table": table, "reason": str(error)}
-        log.warning("poll_failed", extra={**facts, "next": "tried again"})
+        unknown = None if isinstance(error, FrazilError) else error
+        log.warning("poll_failed", extra={**facts, "next": "tried again"}, exc_info=unknown)
         return True
 
     def _poll(self, poller: Poller) -> bool:

@@ -174,6 +174,20 @@ def test_a_row_without_a_cursor_is_read_where_rows_tell_their_transaction(postgr
     poller.close()
 
 
+def test_a_row_from_the_far_future_does_not_hide_those_of_today(lab: PollLab, caplog: pytest.LogCaptureFixture) -> None:
+    lab.sql(_EVENTS, "insert into events values (1, '2026-01-01 00:00:00', 'x'), (2, '9999-12-31 00:00:00', 'ahead')")
+    poller = lab.poller()
+    with caplog.at_level(logging.WARNING):
+        first = poller.poll()
+    poller.poll()
+    lab.sql("insert into events values (3, '2026-01-01 00:00:01', 'x')")
+
+    assert (first.rows, poller.poll().rows) == (1, 1)
+
+    poller.close()
+    assert [record.__dict__["rows"] for record in caplog.records if record.message == "rows_ahead_of_time"] == [1]
+
+
 def test_a_user_who_cannot_see_transactions_is_told_what_to_grant(
     postgres_lab: PollLab, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -79,7 +79,7 @@ class TopicBus:
             {
                 **self._cluster.client(),
                 "transactional.id": f"frazil-poll-{self._raw_name}",
-                "transaction.timeout.ms": "60000",
+                "transaction.timeout.ms": "300000",
                 "acks": "all",
                 "linger.ms": "5",
                 "log_level": "0",

@@ -74,6 +74,7 @@ class Worker:
         """Start the writer and the watch; raises what opening the journal raises."""
         self.writer: GroupWriter | TopicWriter
         journal = GroupWriter(self._journal, lambda seconds: metrics.observe_commit(self.counters, seconds))
+        self.counters.put(Key("frazil_bus_up", (self.name,)), 0)
         self.writer = journal if self._bus is None else self._topic_writer(self._bus, journal)
         self.watch()
         self._watch_task = asyncio.create_task(self._watch_forever())

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ingestion.errors import FrazilError
+from ingestion.errors import FrazilError, PermanentError
 from ingestion.lake.batch import Counts
 from ingestion.settings import Settings
 
@@ -74,6 +74,10 @@ def _run(settings: Settings, stop: threading.Event, once: bool, options: dict[st
     except FrazilError as error:
         found.error = error
         log.error("topics_stopped", extra={"reason": str(error)})
+        stop.set()
+    except Exception as error:  # else nobody would notice that topics are not read
+        found.error = PermanentError(f"the topics are not read any more: {type(error).__name__}: {error}")
+        log.exception("topics_stopped")
         stop.set()
 
 

@@ -99,7 +99,8 @@ class TopicSink:
             except RetryableError as error:
                 if once:
                     raise
-                log.warning("turn_failed", extra={"reason": str(error), "next": "tried again"})
+                log.warning("turn_failed", extra={"reason": str(error), "next": "read again from the marks"})
+                self._again(list(self._parts.values()))  # messages that came with the error were given by the client
                 time.sleep(1.0)
             except OffsetGoneError as error:
                 raise PermanentError(

@@ -39,7 +39,7 @@ _FIRST = "0000000000"  # as the rows of copies have it
 PROPERTY = "frazil.poll"  # of a raw table: the state behind its polled rows
 POLL = "poll"  # as `_load_type`, and before the source's name in deliveries
 _KNOWN, _UNKNOWN = 5.0, 60.0  # seconds of overlap
-_AHEAD = timedelta(days=1)  # clocks and zones differ by less
+_AHEAD, _AHEAD_SOMEWHERE = timedelta(minutes=5), timedelta(days=1)  # clocks differ by less; without a zone, days too
 _SKEW = 60_000_000  # microseconds that the clocks of writer and poller may differ by
 _BY_NAME: Any = expressions  # their constructors take a column's name, which their types do not tell
 
@@ -121,7 +121,7 @@ class Poller:
     def _look(self, view: View, window: Window) -> _Found:
         table, cursor, state = self.polled.table, self.polled.cursor, window.state
         fresh = self._views.higher(cursor, state.reached) if state.reached is not None else ""
-        ahead = self._views.at_most(cursor, _text(view.at + _AHEAD)) if _is_time(cursor) else ""
+        ahead = self._views.at_most(cursor, _farthest(cursor, view.at)) if _is_time(cursor) else ""
         above = [one for one in (fresh, ahead) if one]
         page = self._cursor_at(view, above, offset=self._source.poll.rows - 1)
         last = page or self._cursor_at(view, above, is_last=True) or state.reached
@@ -151,7 +151,7 @@ class Poller:
             return
         self._said_ahead = True
         name = self._views.name(self.polled.table)
-        later = self._views.higher(self.polled.cursor, _text(view.at + _AHEAD))
+        later = self._views.higher(self.polled.cursor, _farthest(self.polled.cursor, view.at))
         [(count,)] = view.reader.fetch(f"select count(*) from {name} where {later}")
         if count:
             facts = {"source": self._source.name, "table": self.raw_name, "rows": count}
@@ -211,9 +211,10 @@ def _is_time(cursor: Column) -> bool:
     return pa.types.is_timestamp(cursor.field.type) or pa.types.is_date(cursor.field.type)
 
 
-def _text(at: datetime) -> str:
-    """As both kinds of database read it for a time or a date, in UTC."""
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+def _farthest(cursor: Column, now: datetime) -> str:
+    """The highest cursor that is believed, as both kinds of database read it for a time or a date."""
+    has_zone = pa.types.is_timestamp(cursor.field.type) and cursor.field.type.tz is not None
+    return f"{now.astimezone(UTC) + (_AHEAD if has_zone else _AHEAD_SOMEWHERE):%Y-%m-%d %H:%M:%S}"
 
 
 def _short(error: Exception) -> str:

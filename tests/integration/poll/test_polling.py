@@ -175,7 +175,7 @@ def test_a_row_without_a_cursor_is_read_where_rows_tell_their_transaction(postgr
 
 
 def test_a_row_from_the_far_future_does_not_hide_those_of_today(lab: PollLab, caplog: pytest.LogCaptureFixture) -> None:
-    lab.sql(_EVENTS, "insert into events values (1, '2026-01-01 00:00:00', 'x'), (2, '9999-12-31 00:00:00', 'ahead')")
+    lab.sql(_EVENTS, "insert into events values (1, '2026-01-01 00:00:00', 'x'), (2, '2037-12-31 00:00:00', 'ahead')")
     poller = lab.poller()
     with caplog.at_level(logging.WARNING):
         first = poller.poll()

@@ -125,7 +125,8 @@ class Poller:
         above = [one for one in (fresh, ahead) if one]
         page = self._cursor_at(view, above, offset=self._source.poll.rows - 1)
         last = page or self._cursor_at(view, above, is_last=True) or state.reached
-        parts = [f"({fresh} or {self._views.late(cursor, state, view)})"] if fresh else []
+        late = self._views.late(cursor, state, view)
+        parts = [f"({fresh} or {late})"] if fresh else [late] if state.xid else []
         if page is not None:
             parts.append(self._views.at_most(cursor, page))
         elif ahead:
@@ -208,7 +209,7 @@ class Poller:
 
 
 def _is_time(cursor: Column) -> bool:
-    return pa.types.is_timestamp(cursor.field.type) or pa.types.is_date(cursor.field.type)
+    return bool(pa.types.is_timestamp(cursor.field.type) or pa.types.is_date(cursor.field.type))
 
 
 def _farthest(cursor: Column, now: datetime) -> str:

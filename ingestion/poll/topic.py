@@ -100,7 +100,11 @@ class TopicBus:
         return True
 
     def _committed(self) -> Iterator[Delivery]:
-        """From where the lake ends to the end."""
+        """From where the lake ends to the end.
+
+        A broker that died may have lost the end of a transaction that it had confirmed: nothing behind it can be read
+        until the same producer ends another one. Its rows were not seen by anybody, and are found again.
+        """
         place = TopicPartition(self._topic, _PARTITION)
         options = {"group.id": "frazil-poll", "enable.auto.commit": "false", "enable.partition.eof": "true"}
         safe = {"isolation.level": "read_committed", "auto.offset.reset": "earliest", "log_level": "0"}
@@ -108,7 +112,7 @@ class TopicBus:
         try:
             place.offset = self._mark()
             consumer.assign([place])
-            deadline = time.monotonic() + _SECONDS
+            deadline, is_ended = time.monotonic() + _SECONDS, False
             while True:
                 for message in consumer.consume(1000, timeout=0.5):
                     error = message.error()
@@ -116,13 +120,25 @@ class TopicBus:
                     if error is None:
                         yield delivery_of(message, "", b'{"table":"","position":"","event":""}')
                     elif error.code() == KafkaError._PARTITION_EOF:
-                        return
+                        if (message.offset() or 0) >= consumer.get_watermark_offsets(place, cached=True)[1]:
+                            return
+                        if not is_ended:
+                            is_ended = True
+                            self._end_transaction()
                     else:
                         raise KafkaException(error)
                 if time.monotonic() > deadline:
                     raise RetryableError(f"Kafka at {self._cluster.bootstrap} does not give what {self._topic} holds")
         finally:
             consumer.close()
+
+    def _end_transaction(self) -> None:
+        """End whatever of ours is open, by a transaction that is given up."""
+        assert self._producer is not None
+        self._producer.begin_transaction()
+        self._producer.produce(self._topic, b"", partition=_PARTITION)
+        self._producer.flush(_SECONDS)
+        self._producer.abort_transaction(_SECONDS)
 
     def _mark(self) -> int:
         admin = AdminClient({**self._cluster.client(), "log_level": 0})

@@ -7,14 +7,14 @@ from confluent_kafka import Producer
 from pydantic import SecretStr
 
 from ingestion.cdc.clusters import ConnectAddress, KafkaCluster
-from ingestion.errors import PermanentError
+from ingestion.errors import PermanentError, RetryableError
 from ingestion.lake.sink import Sink
 from ingestion.lake.topics import Topic, TopicSink
 from ingestion.poll.poller import Poller
 from ingestion.poll.tables import polled_tables
 from ingestion.poll.topic import TopicBus
 from ingestion.stack import Server
-from tests.integration.bus.working import fresh_topics
+from tests.integration.bus.working import fresh_topics, kill_broker
 from tests.integration.poll.lab import PollLab
 
 _EVENTS = "create table events (id int primary key, at timestamp(6) not null, amount decimal(10,2))"
@@ -110,6 +110,24 @@ def test_an_older_poller_is_kept_out(through: OnKafka) -> None:
     newer.close()
     through.drain()
     through.lab.assert_each_once("id")
+
+
+def test_after_the_brokers_death_polling_goes_on_where_it_was(through_postgres: OnKafka) -> None:
+    poller = through_postgres.poller()
+    through_postgres.insert(1)
+    poller.poll()
+    kill_broker(through_postgres.broker)
+    through_postgres.insert(2)
+    with pytest.raises(RetryableError):
+        poller.poll()
+    through_postgres.broker.up()
+    through_postgres.insert(3)
+
+    poller.poll()
+
+    poller.close()
+    through_postgres.drain()
+    through_postgres.lab.assert_each_once("id")
 
 
 def test_a_topic_that_was_deleted_costs_nothing(through_postgres: OnKafka) -> None:

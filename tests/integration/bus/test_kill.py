@@ -82,6 +82,7 @@ def test_over_many_deaths_all_is_in_raw_and_staged_once(settings: Settings, brok
 
     _assert_all_in_raw(settings, senders)
     lake = Lake(settings)
-    lake.dbt("build", "--select", "currencies", "stg_shopify_orders")
+    lake.dbt("seed", "--select", "currencies")
+    lake.dbt("run", "--select", "stg_shopify_orders")
     staged = Counter(row["order_id"] for row in lake.rows("staging.stg_shopify_orders"))
     assert staged == Counter(str(order) for order in senders.outcomes)

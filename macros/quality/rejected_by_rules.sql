@@ -1,8 +1,5 @@
-{#-
-rejected_by_rules(table): one row per broken rule and event of a raw table that this model has not read yet. `id` is the
-column of the source's own id.
--#}
-{% macro rejected_by_rules(table, id='id') -%}
+{#- rejected_by_rules(table): one row per broken rule and event of a raw table that this model has not read yet. -#}
+{% macro rejected_by_rules(table) -%}
     {%- set relation = source('raw', table) -%}
     {%- set rules = dict(reject_rules(table), **partial_reject_rules(table)) -%}
     {%- set is_hubspot = table.startswith('hubspot') -%}
@@ -25,7 +22,7 @@ column of the source's own id.
             {%- for rule, condition in rules.items() %}
             case when {{ condition }} then '{{ rule }}' end as {{ rule }},
             {%- endfor %}
-            cast({{ 'object_id' if is_hubspot else id }} as {{ dbt.type_string() }}) as record_id
+            {{ 'object_id' if is_hubspot else 'id' }} as record_id
         from (
             select * from {{ relation }} {{ since_watermark(relation) }}
         ) as events

@@ -1,1 +1,0 @@
-"""Databases without a log: their new rows, asked for every few seconds."""

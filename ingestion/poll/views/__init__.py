@@ -1,1 +1,0 @@
-"""One consistent look at a database per poll; a module per kind of database."""

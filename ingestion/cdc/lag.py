@@ -35,11 +35,9 @@ class Lag:
 class Behind:
     """Kafka and the lake of one source, looked at together; close it. Raises RetryableError when Kafka is away."""
 
-    def __init__(
-        self, catalog: Catalog, source: DatabaseSource, cluster: KafkaCluster, prefix: str | None = None
-    ) -> None:
+    def __init__(self, catalog: Catalog, source: DatabaseSource, cluster: KafkaCluster) -> None:
         self._catalog, self._source, self._cluster = catalog, source, cluster
-        self._pattern = re.compile(re.escape(prefix or source.name) + r"\.[^.]+\..+")
+        self._pattern = re.compile(re.escape(source.name) + r"\.[^.]+\..+")
         options = {"group.id": f"frazil-{source.name}", "enable.auto.commit": False, "log_level": 0}
         reading = {"isolation.level": "read_committed", "enable.partition.eof": True, "fetch.message.max.bytes": 65536}
         self._consumer = Consumer({**cluster.client(), **options, **reading})

@@ -39,6 +39,12 @@ class Settings(BaseSettings):
         default=1_000_000, ge=1, description="Deliveries waiting for the sink, per worker; above it 503."
     )
 
+    bus: Literal["journal", "kafka"] = Field(
+        default="journal", description="What webhooks and polled rows go through on their way to raw."
+    )
+    bus_cluster: str = Field(default="default", description="The Kafka of config/kafka_clusters.yaml for the bus.")
+    bus_partitions: int = Field(default=4, ge=1, le=1000, description="Of each webhook topic that is made.")
+
     alert_urls: list[SecretStr] = Field(
         default=[],
         description='Where failed tasks and late runs are told, as apprise writes addresses: ["mailto://..."].',

@@ -8,6 +8,7 @@ from pyiceberg.catalog import Catalog
 from pyspark.sql import SparkSession
 
 from ingestion.settings import Settings
+from ingestion.stack import Server
 from tests.support.bus import TestBus, running_bus
 from tests.support.databases import TestMariaDb, TestPostgres, running
 from tests.support.spark import link_jars, session_for
@@ -62,3 +63,10 @@ def bus() -> Iterator[TestBus]:
     """The session's Kafka and Kafka Connect, started at their first use; `bus.name()` is a source no other test has."""
     with running_bus() as servers:
         yield servers
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Server]:
+    """A Kafka of its own, without Connect, started at its first use; may be killed by a test that starts it again."""
+    with running("kafka") as server:
+        yield server

@@ -108,7 +108,7 @@ def _settings() -> Iterator[str]:
 
 def _metrics() -> Iterator[str]:
     yield "| metric | kind | labels | meaning |\n|---|---|---|---|"
-    for module in ("ingestion.lake.metrics", "ingestion.cdc.metrics"):
+    for module in ("ingestion.lake.metrics", "ingestion.cdc.metrics", "ingestion.poll.metrics"):
         importlib.import_module(module)
     rows = [(name, found.kind, found.labels, found.help) for name, found in {**METRICS, **STATUS_METRICS}.items()]
     for collector in set(REGISTRY._collector_to_names):

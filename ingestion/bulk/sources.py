@@ -39,10 +39,29 @@ class ColumnOptions(_Model):
 
 
 class TableOptions(_Model):
-    """What differs for one table; `contract` says what a change of its columns does."""
+    """What differs for one table; `contract` says what a change of its columns does.
+
+    For polling: new rows are those whose `cursor` is higher; `key` where the table declares none; the `topic` of its
+    messages, `<source>.<table>_raw` unless given.
+    """
 
     contract: Contract | None = None
     columns: dict[str, ColumnOptions] = {}
+    cursor: str = ""
+    key: tuple[str, ...] = ()
+    topic: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,249}$")
+
+
+class Poll(_Model):
+    """How often a database is asked for new rows, and how many a message batch holds at about most.
+
+    `overlap_seconds`: how long a row may become visible after its cursor's value was given to it, beside the time of
+    the transactions that the database tells of; unset: 5 where it tells of all, else 60.
+    """
+
+    seconds: float = Field(default=5.0, gt=0)
+    rows: int = Field(default=50_000, ge=1)
+    overlap_seconds: float | None = Field(default=None, ge=0)
 
 
 class DatabaseSource(_Model):
@@ -75,6 +94,7 @@ class DatabaseSource(_Model):
     number_without_precision: str = "text"
     contract: Contract = "evolve"
     tables: dict[str, TableOptions] = {}
+    poll: Poll = Poll()
     schedule: str = Field(default="", description="Cron (UTC) of its bulk load by Airflow; empty: none.")
     lag_gate: float = Field(default=0.0, ge=0, description="Seconds that Airflow waits for its changes; 0: no wait.")
     notifications: tuple[SecretStr, ...] = Field(default=(), description="Addresses as apprise writes them.")
@@ -134,17 +154,18 @@ class DatabaseSource(_Model):
         wanted = any(fnmatchcase(name, pattern) for name in names for pattern in self.include)
         return wanted and not any(fnmatchcase(name, pattern) for name in names for pattern in self.exclude)
 
-    def _options(self, schema: str, table: str) -> TableOptions:
+    def options(self, schema: str, table: str) -> TableOptions:
+        """What is written for this table."""
         return self.tables.get(f"{schema}.{table}") or self.tables.get(table) or TableOptions()
 
     def policy(self, schema: str, table: str, column: str) -> Policy:
         """What becomes of a value that the raw type of this column cannot hold."""
-        found = self._options(schema, table).columns.get(column)
+        found = self.options(schema, table).columns.get(column)
         return (found.out_of_range if found else None) or self.out_of_range
 
     def contract_of(self, schema: str, table: str) -> Contract:
         """What a change of this table's columns does."""
-        return self._options(schema, table).contract or self.contract
+        return self.options(schema, table).contract or self.contract
 
 
 def _secrets(block: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -34,6 +34,14 @@ _PASSING = (
 )
 
 
+class OffsetGoneError(PermanentError):
+    """Kafka has deleted what comes next in a partition (`place`)."""
+
+    def __init__(self, place: str, message: str) -> None:
+        self.place = place
+        super().__init__(message)
+
+
 class Stream:
     """The topics like `pattern` that the group gives this process.
 
@@ -105,10 +113,11 @@ class Stream:
     def _bad(self, message: Message, error: KafkaError) -> None:
         if error.code() in _LOST:
             place = f"{message.topic()}/{message.partition()}"
-            raise PermanentError(
+            raise OffsetGoneError(
+                place,
                 f"Kafka at {self.servers} no longer has offset {message.offset()} of {place}, where raw ends: "
                 "what was in between is lost here; load the table again with `frazil bulk load --no-resume`, "
-                "then run the sink once with --accept-gaps"
+                "then run the sink once with --accept-gaps",
             )
         if error.code() not in _PASSING:
             raise RetryableError(f"Kafka at {self.servers}: {error.str()}")

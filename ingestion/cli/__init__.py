@@ -15,6 +15,7 @@ NOUNS = {
     "webhooks": "Receive, send and list webhooks.",
     "sink": "Move journalled events into raw Iceberg tables.",
     "bulk": "Load whole tables of databases into raw.",
+    "poll": "Ask databases without a log for their new rows.",
     "cdc": "Follow databases by their logs: Kafka, Debezium, sink.",
     "tables": "Row counts of the tables loaded from databases.",
     "schema": "Changes of columns in the databases.",

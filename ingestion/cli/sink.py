@@ -27,17 +27,29 @@ def command() -> None:
     pass
 
 
-@command.command(help="Commit what the journals hold to raw tables; each event exactly once.")
+@command.command(
+    help="""Commit what the journals hold to raw tables; each event exactly once. With FRAZIL_BUS=kafka also what the
+    topics of webhooks and polled rows hold; any number of processes share these."""
+)
 @click.option("--once", is_flag=True, help="Stop when everything that waits is committed.")
 @click.option(
     "--flush-seconds", type=click.FloatRange(0.05, 3600), default=1.0, show_default=True, help="Time between flushes."
 )
 @click.option("--flush-events", type=click.IntRange(1), default=20_000, show_default=True, help="Most events a commit.")
+@click.option("--accept-gaps", is_flag=True, help="Go on where topics begin now, if Kafka deleted unread messages.")
 @click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve Prometheus metrics on 127.0.0.1.")
 @json_option
-def run(once: bool, flush_seconds: float, flush_events: int, metrics_port: int | None, as_json: bool) -> None:
+def run(
+    once: bool,
+    flush_seconds: float,
+    flush_events: int,
+    accept_gaps: bool,
+    metrics_port: int | None,
+    as_json: bool,
+) -> None:
     from prometheus_client import start_http_server
 
+    from ingestion.lake.bus import beside
     from ingestion.lake.loop import run_sink
     from ingestion.lake.sink import Limits, Sink
 
@@ -50,8 +62,17 @@ def run(once: bool, flush_seconds: float, flush_events: int, metrics_port: int |
         start_http_server(metrics_port, addr="127.0.0.1")
     sink = Sink(settings, Limits(events=flush_events))
     try:
-        with _Reports(sink) as reports:
-            total = run_sink(sink, stop, once=once, flush_seconds=flush_seconds, report=reports.add)
+        with (
+            beside(
+                settings, stop, once=once, seconds=flush_seconds, events=flush_events, accepts_gaps=accept_gaps
+            ) as topics,
+            _Reports(sink) as reports,
+        ):
+            report, waits = reports.add, topics.is_on
+            total = run_sink(
+                sink, stop, once=once, flush_seconds=flush_seconds, report=report, waits_for_journals=waits
+            )
+        total.add(topics.total)
         unreadable = sink.journals.unreadable
     finally:
         sink.close()

@@ -99,23 +99,35 @@ class AppendTable:
         """How far the rows of this input are in the table, as last seen; 0 at the start."""
         return int(self.table.properties.get(MARK_PREFIX + journal_id, 0))
 
-    def append(self, rows: pa.Table, run_id: str, marks: Mapping[str, int]) -> Commit:
-        """Commit `rows` (all columns but `_loaded_at` and `_run_id`) together with `marks`, or raise.
+    def append(
+        self,
+        rows: pa.Table | None,
+        run_id: str,
+        marks: Mapping[str, int],
+        *,
+        before: Mapping[str, int] | None = None,
+        notes: Mapping[str, str] | None = None,
+    ) -> Commit:
+        """Commit `rows` (all columns but `_loaded_at` and `_run_id`; None: the marks alone) together with `marks` and
+        the properties `notes`, or raise.
 
         `_loaded_at` is the commit's own. A mark never goes back: after a death, the same input may come again in
-        smaller batches. Raises RetryableError when nothing was committed and the same call may succeed later,
-        MarkMovedError when the batch must be read again.
+        smaller batches. `before` are the marks that the rows were chosen by, if not those known now. Raises
+        RetryableError when nothing was committed and the same call may succeed later, MarkMovedError when the batch
+        must be read again.
         """
-        before = {journal: self.mark(journal) for journal in marks}
-        reached = {MARK_PREFIX + journal: str(max(seq, before[journal])) for journal, seq in marks.items()}
-        noted = Marks(reached, (), {_RUN_ID_NOTE: run_id})
+        known = before or {journal: self.mark(journal) for journal in marks}
+        reached = {MARK_PREFIX + journal: str(max(seq, known[journal])) for journal, seq in marks.items()}
+        noted = Marks({**reached, **(notes or {})}, (), {_RUN_ID_NOTE: run_id})
 
         def decide(table: Table) -> Marks:
-            if any(self.mark(journal) != seq for journal, seq in before.items()):
+            if any(self.mark(journal) != seq for journal, seq in known.items()):
                 raise MarkMovedError(f"{self.name}: another sink drains the same journal; stop one of them")
             return noted
 
         def write(loaded_at: int) -> list[WrittenFile]:
+            if rows is None:
+                return []
             with FileWriter(self.table, loaded_at, run_id) as writer:
                 writer.write(rows)
                 return [writer.finish()]

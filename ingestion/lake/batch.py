@@ -6,19 +6,38 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from types import NoneType
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import pyarrow as pa
 
 from ingestion.errors import ContractError
-from ingestion.lake.journals import HeldJournal
 from ingestion.lake.quarantine import QUARANTINE, quarantine_id, quarantine_row
-from ingestion.webhooks.events import RawRow, Reader, Rejected
+from ingestion.webhooks.events import RawRow, Rejected
 from ingestion.webhooks.journal import Delivery, Entry
 
 log = logging.getLogger(__name__)
 
 Row = tuple[Any, ...]
+_Notes = dict[str, dict[str, str]]
+
+
+class Input(Protocol):
+    """Numbered deliveries that are read in order: a journal, or a topic's partition. `position` is the last read."""
+
+    @property
+    def id(self) -> str: ...
+
+    position: int
+
+
+class Splits(Protocol):
+    """What makes rows of a source's deliveries; no body makes it raise."""
+
+    def split(self, delivery: Delivery) -> list[RawRow | Rejected]: ...
+
+
+In = TypeVar("In", bound=Input)
+_Parts = tuple["Counts", dict[str, pa.Table], _Notes]
 
 
 @dataclass
@@ -49,22 +68,24 @@ class Counts:
             raise ContractError(f"the sink lost count, report it: {self}")
 
 
-class Batch:
+class Batch(Generic[In]):
     """Rows per table of a bounded number of entries, and how far each journal was read for them.
 
     `mark(table, journal_id)` tells how far a table has the rows of a journal: such rows are counted as skipped.
-    `readers` are the sources by name; an entry of any other source is rejected as `unknown_source`. `schemas` are the
-    columns of every table by name.
+    `readers` are the sources by name, or what stands before a slash in it; an entry of any other source is rejected as
+    `unknown_source`. `schemas` are the
+    columns of every table by name. Both may grow meanwhile.
     """
 
     def __init__(
-        self, readers: Mapping[str, Reader], schemas: Mapping[str, pa.Schema], mark: Callable[[str, str], int]
+        self, readers: Mapping[str, Splits], schemas: Mapping[str, pa.Schema], mark: Callable[[str, str], int]
     ) -> None:
         self._readers = readers
         self._schemas = schemas
         self._mark = mark
         self.rows: dict[str, list[pa.Table]] = {}
-        self.read: dict[HeldJournal, int] = {}
+        self.notes: dict[str, dict[str, str]] = {}
+        self.read: dict[In, int] = {}
         self.counts = Counts()
         self.bytes = 0
         self._marked: dict[str, dict[str, int]] = {}
@@ -73,14 +94,20 @@ class Batch:
         """The last seq read of each journal in this batch, by the journal's id."""
         return {journal.id: last for journal, last in self.read.items()}
 
-    def take(self, journal: HeldJournal, entries: Sequence[Entry]) -> None:
+    def marks_before(self, table: str) -> dict[str, int]:
+        """What the table's marks were when this batch's rows were chosen."""
+        return {journal.id: self._known(journal.id, table) for journal in self.read}
+
+    def take(self, journal: In, entries: Sequence[Entry]) -> None:
         """Split `entries`, the next ones of `journal`, at least one, and move its position behind them."""
         try:
-            counts, parts = self._parts(journal.id, entries, checked=False)
+            counts, parts, notes = self._parts(journal.id, entries, checked=False)
         except (pa.ArrowException, ValueError, TypeError, OverflowError):  # some row: find and reject it
-            counts, parts = self._parts(journal.id, entries, checked=True)
+            counts, parts, notes = self._parts(journal.id, entries, checked=True)
         for table, part in parts.items():
             self.rows.setdefault(table, []).append(part)
+        for table, said in notes.items():
+            self.notes.setdefault(table, {}).update(said)
         self.counts.add(counts)
         self.bytes += sum(len(entry.delivery.body) + len(entry.delivery.headers) for entry in entries)
         self.read[journal] = journal.position = entries[-1].seq
@@ -90,17 +117,22 @@ class Batch:
         self.counts.tables = {table: sum(part.num_rows for part in parts) for table, parts in self.rows.items()}
         self.counts.check()
 
-    def _parts(self, journal_id: str, entries: Sequence[Entry], *, checked: bool) -> tuple[Counts, dict[str, pa.Table]]:
-        counts, rows = self._split_all(journal_id, entries, checked=checked)
-        return counts, {table: arrow_rows(values, self._schemas[table]) for table, values in rows.items()}
+    def _parts(self, journal_id: str, entries: Sequence[Entry], *, checked: bool) -> _Parts:
+        counts, rows, notes = self._split_all(journal_id, entries, checked=checked)
+        return counts, {table: arrow_rows(values, self._schemas[table]) for table, values in rows.items()}, notes
+
+    def _known(self, journal_id: str, table: str) -> int:
+        marks = self._marked.setdefault(journal_id, {})
+        if table not in marks:
+            marks[table] = self._mark(table, journal_id)
+        return marks[table]
 
     def _split_all(
         self, journal_id: str, entries: Sequence[Entry], *, checked: bool
-    ) -> tuple[Counts, dict[str, list[Row]]]:
-        marks = self._marked.get(journal_id)
-        if marks is None:
-            marks = self._marked[journal_id] = {table: self._mark(table, journal_id) for table in self._schemas}
+    ) -> tuple[Counts, dict[str, list[Row]], _Notes]:
+        marks = {table: self._known(journal_id, table) for table in self._schemas}
         known = max(marks.values(), default=0)
+        notes: _Notes = {}
         counts = Counts(entries=len(entries))
         rows: dict[str, list[Row]] = {}
         for seq, delivery in entries:
@@ -110,20 +142,25 @@ class Batch:
                 counts.empty += 1
             for place, result in enumerate(results):
                 table = f"raw.{result.table}" if isinstance(result, RawRow) else QUARANTINE
+                if table not in marks:
+                    marks[table] = self._known(journal_id, table)
+                    known = max(known, marks[table])
                 if seq <= known and seq <= marks[table]:
                     counts.skipped += 1
                 elif isinstance(result, RawRow):
                     rows.setdefault(table, []).append(result.values)
                     counts.rows += 1
+                    if result.notes:
+                        notes.setdefault(table, {}).update(result.notes)
                 else:
                     row = quarantine_row(quarantine_id(journal_id, seq, place), result)
                     rows.setdefault(table, []).append(row)
                     counts.rejected += 1
-        return counts, rows
+        return counts, rows, notes
 
     def _split(self, delivery: Delivery, checked: bool) -> list[RawRow | Rejected]:
         """What the source's file makes of a delivery; `checked` rows also fit their table's columns."""
-        reader = self._readers.get(delivery.source)
+        reader = self._readers.get(delivery.source.partition("/")[0])
         if reader is None:
             return [_rejected(delivery, "unknown_source", f"no config/webhooks/{delivery.source}.yaml")]
         try:

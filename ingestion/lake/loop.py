@@ -23,11 +23,12 @@ def run_sink(
     once: bool = False,
     flush_seconds: float = 1.0,
     report: Callable[[Flush], None] = lambda flush: None,
+    waits_for_journals: bool = False,
 ) -> Counts:
     """Drain until `stop` is set (a flush under way is finished), or with `once` until nothing waits.
 
     What may succeed later is tried again after a growing pause; with `once` it is raised. Journals that all belong
-    to another sink are an error either way.
+    to another sink are an error either way, unless it `waits_for_journals`.
     """
     total = Counts()
     pause = flush_seconds
@@ -41,7 +42,9 @@ def run_sink(
                     break
             pause = flush_seconds
         except JournalsBusyError:
-            raise
+            if not waits_for_journals:
+                raise
+            pause = _LONGEST_PAUSE
         except RetryableError as error:
             if once:
                 raise

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pyarrow as pa
 from pyiceberg import expressions
 from pyiceberg.catalog import Catalog
@@ -24,8 +25,11 @@ from ingestion.cdc.replay import StreamReplay
 from ingestion.errors import RetryableError, UsageError
 from ingestion.lake.append import AppendTable
 from ingestion.lake.batch import Row, arrow_rows
+from ingestion.lake.polled import PolledTables
 from ingestion.lake.quarantine import COLUMNS, OPEN, QUARANTINE, REPLAYED, quarantine_id, quarantine_row
 from ingestion.lake.sink import ensure_tables
+from ingestion.poll.poller import POLL
+from ingestion.poll.reader import PolledRows
 from ingestion.webhooks.events import RawRow, Reader
 from ingestion.webhooks.journal import Delivery
 from ingestion.webhooks.sources import SourceConfig
@@ -107,6 +111,7 @@ class _Replay:
     ) -> None:
         self._catalog = catalog
         self._schemas = ensure_tables(catalog, sources)
+        self._polled = PolledRows(PolledTables(catalog, self._schemas, {}).columns)
         self._readers = {name: Reader(source) for name, source in sources.items()}
         self._run_id = str(uuid.uuid4())
         self._streams = StreamReplay(catalog, databases, self._run_id)
@@ -128,7 +133,7 @@ class _Replay:
         marked: list[Row] = []
         changes: dict[str, list[pa.Table]] = {}
         for row in quarantine:
-            if self._streams.is_of_stream(row):
+            if row["topic"] is not None and self._streams.is_of_stream(row):
                 self._read_change(row, changes, marked)
                 continue
             results = self._results(row)
@@ -168,7 +173,7 @@ class _Replay:
         """
         reader = self._readers.get(row["source"])
         if reader is None:
-            return None
+            return self._polled_results(row)
         body: bytes = row["body"]
         if reader.source.batch and not body.lstrip().startswith(b"["):
             body = b"[" + body + b"]"  # an element of a batch is kept by itself
@@ -178,6 +183,18 @@ class _Replay:
         if not any(isinstance(result, RawRow) for result in results):
             return None
         return results
+
+    def _polled_results(self, row: Mapping[str, Any]) -> list[Any] | None:
+        """As `_results`, of a polled row."""
+        received_at = int(row["received_at"].timestamp() * 1_000_000)
+        headers = (row["headers"] or "{}").encode()
+        try:
+            results = self._polled.split(
+                Delivery(f"{POLL}/{row['source']}", b"", received_at, headers, row["body"], None)
+            )
+        except msgspec.MsgspecError:  # the headers are another kind's
+            return None
+        return results if isinstance(results[0], RawRow) else None
 
     def _append(self, table: str, values: list[Row], since: datetime | None) -> None:
         """Append the rows whose event is not in the table yet: an earlier replay may have died before its mark."""

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
@@ -21,13 +22,16 @@ from pyiceberg.catalog import Catalog
 from ingestion.bulk.declared import ensure_declared
 from ingestion.errors import ContractError, RetryableError, UsageError
 from ingestion.lake.append import AppendTable, Commit, now
-from ingestion.lake.batch import Batch, Counts
+from ingestion.lake.batch import Batch, Counts, Splits
 from ingestion.lake.catalog import open_catalog
-from ingestion.lake.journals import HeldJournals
+from ingestion.lake.journals import HeldJournal, HeldJournals
 from ingestion.lake.metrics import COMMIT_SECONDS, ENTRIES, RETRIES, ROWS
+from ingestion.lake.polled import PolledTables
 from ingestion.lake.quarantine import COLUMNS as QUARANTINE_COLUMNS
 from ingestion.lake.quarantine import QUARANTINE
 from ingestion.lake.tables import ensure_table
+from ingestion.poll.poller import POLL
+from ingestion.poll.reader import PolledRows
 from ingestion.settings import Settings
 from ingestion.webhooks.events import Reader, raw_schema
 from ingestion.webhooks.sources import SourceConfig, load_sources
@@ -81,9 +85,10 @@ class Sink:
         self._clock = clock
         self._catalog = open_catalog(settings)
         self._files: dict[str, int] = {}
-        self._readers: dict[str, Reader] = {}
+        self._readers: dict[str, Splits] = {}
         self._schemas: dict[str, pa.Schema] = {}
         self._tables: dict[str, AppendTable] = {}
+        self._polled = PolledTables(self._catalog, self._schemas, self._tables, clock)
         self._turn = 0
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._configure()
@@ -117,13 +122,29 @@ class Sink:
                     wait([pending])
                 self.journals.restart()
 
-    def commit(self, table: str, batch: Batch) -> Commit:
-        """Append the batch's rows of one table, together with its marks."""
-        done = self._tables[table].append(pa.concat_tables(batch.rows.pop(table)), self.run_id, batch.marks())
+    def commit(self, table: str, batch: Batch[Any], *, is_fenced: bool = False) -> Commit:
+        """Append the batch's rows of one table, if any, together with its marks; `is_fenced`: only if these still are
+        what they were when the rows were chosen."""
+        parts = batch.rows.pop(table, None)
+        rows = pa.concat_tables(parts, promote_options="default") if parts else None
+        before = batch.marks_before(table) if is_fenced else None
+        into = self._tables[table]
+        done = into.append(rows, self.run_id, batch.marks(), before=before, notes=batch.notes.get(table))
         ROWS.labels(table).inc(done.rows)
         RETRIES.labels(table).inc(done.tries - 1)
         COMMIT_SECONDS.labels(table).observe(done.seconds)
         return done
+
+    def new_batch(self) -> Batch[Any]:
+        """An empty one, after a look at whether the sources' files have changed."""
+        self._configure()
+        return self._new_batch()
+
+    def table(self, name: str) -> AppendTable | None:
+        """A raw table of the sources, or of polled rows when it is there."""
+        if name not in self._tables:
+            self._polled.columns(name, frozenset())
+        return self._tables.get(name)
 
     def close(self) -> None:
         """Give the journals back; what was not flushed stays in them."""
@@ -131,7 +152,7 @@ class Sink:
         self.journals.close()
         self._catalog.close()
 
-    def _write(self, batch: Batch) -> Flush:
+    def _write(self, batch: Batch[HeldJournal]) -> Flush:
         started = time.monotonic()
         commits = [self.commit(table, batch) for table in sorted(batch.rows)]
         for journal, last in batch.read.items():
@@ -140,9 +161,9 @@ class Sink:
         return Flush(batch.counts, commits, time.monotonic() - started)
 
     @_rows_only()
-    def _read(self) -> Batch:
+    def _read(self) -> Batch[HeldJournal]:
         held = self.journals.refresh()
-        batch = Batch(self._readers, self._schemas, lambda table, journal: self._tables[table].mark(journal))
+        batch: Batch[HeldJournal] = self._new_batch()
         self._turn += 1
         for place in range(len(held)):
             journal = held[(place + self._turn) % len(held)]
@@ -155,7 +176,10 @@ class Sink:
         batch.finish()
         return batch
 
-    def _is_full(self, batch: Batch) -> bool:
+    def _new_batch(self) -> Batch[Any]:
+        return Batch(self._readers, self._schemas, lambda table, journal: self._tables[table].mark(journal))
+
+    def _is_full(self, batch: Batch[HeldJournal]) -> bool:
         return batch.counts.entries >= self._limits.events or batch.bytes >= self._limits.bytes
 
     def _configure(self) -> None:
@@ -167,15 +191,17 @@ class Sink:
         self._files = files
         try:
             sources = load_sources(self._settings.config_dir)
-            readers = {name: Reader(source) for name, source in sources.items()}
+            readers: dict[str, Splits] = {name: Reader(source) for name, source in sources.items()}
             schemas = ensure_tables(self._catalog, sources)
         except (UsageError, ContractError) as error:
             if first:
                 raise
             log.error("sources_not_reread", extra={"reason": str(error)})  # the ones in use stay in use
             return
-        self._readers, self._schemas = readers, schemas
-        self._tables = {name: AppendTable(self._catalog, name, self._clock) for name in schemas}
+        readers[POLL] = PolledRows(self._polled.columns)
+        self._readers = readers
+        self._schemas.update(schemas)
+        self._tables.update({name: AppendTable(self._catalog, name, self._clock) for name in schemas})
 
 
 def _use_steady_memory() -> None:

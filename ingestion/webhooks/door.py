@@ -29,7 +29,7 @@ Stored = Callable[[bool | None], None]
 
 
 class Journalling(Protocol):
-    """Where deliveries go: GroupWriter, or in benchmarks a place that stores nothing."""
+    """Where deliveries go: GroupWriter, TopicWriter, or in benchmarks a place that stores nothing."""
 
     def submit(self, delivery: Delivery, stored: Stored) -> None:
         """Calls `stored` once: True, False for a repeat, None when it is not on disk."""
@@ -182,7 +182,7 @@ class Door:
             reply(self.refuse(lane, "unavailable", request))
             return
         kept = {name: headers[key].decode("latin-1") for key, name in lane.kept if key in headers}
-        delivery_id, reason = lane.inspect(kept, body)
+        delivery_id, reason, name = lane.inspect(kept, body)
         kept["x-correlation-id"] = request.correlation.decode()
 
         def stored(is_new: bool | None) -> None:
@@ -199,7 +199,8 @@ class Door:
                 self._log("webhook_quarantined", lane, reason, request)
                 reply(_STORED["quarantined"])
 
-        self._submit(Delivery(lane.name, delivery_id, time.time_ns() // 1_000, _encode(kept), body, reason), stored)
+        now = time.time_ns() // 1_000
+        self._submit(Delivery(lane.name, delivery_id, now, _encode(kept), body, reason, name), stored)
 
     def refuse(self, lane: Lane, reason: str, request: Request) -> Answer:
         """Count a refusal; the answer does not say more than its status."""

@@ -1,5 +1,6 @@
 """From a verified request to raw rows, or to the reason why not. The same bytes always give the same result."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -36,11 +37,13 @@ _PLATFORM = [
 class RawRow(NamedTuple):
     """One row of `raw.<table>`: `raw_schema` without its last two columns.
 
-    Times are microseconds since 1970, `_payload` is the text's UTF-8 bytes.
+    Times are microseconds since 1970, `_payload` is the text's UTF-8 bytes. `notes` are properties of the table that
+    the row's commit sets.
     """
 
     table: str
     values: tuple[Any, ...]
+    notes: Mapping[str, str] | None = None
 
 
 class Rejected(NamedTuple):
@@ -58,10 +61,12 @@ class Rejected(NamedTuple):
 
 
 class Inspection(NamedTuple):
-    """What the door needs: the id that repeats share, and the reason for the quarantine if there is one."""
+    """What the door needs: the id that repeats share, the reason for the quarantine if there is one, and of a good
+    single event its object."""
 
     delivery_id: bytes
     reason: str | None
+    object: str | None = None
 
 
 class Reader:
@@ -91,10 +96,10 @@ class Reader:
             return Inspection(self._unread(error, body), error.reason)
         delivery_id = self._identity(self._delivery_parts, headers, values, body)
         try:
-            self._router.check(headers, values, body)
+            name = self._router.check(headers, values, body)
         except UnfitEventError as error:
             return Inspection(delivery_id, error.reason)
-        return Inspection(delivery_id, None)
+        return Inspection(delivery_id, None, name)
 
     def split(self, delivery: Delivery) -> list[RawRow | Rejected]:
         """One result per event, in the body's order; an empty batch gives none. No body makes it raise."""

@@ -36,7 +36,8 @@ class Delivery(NamedTuple):
     """One request as journalled.
 
     `received_at` is microseconds since 1970; `headers` a JSON object of the kept headers by lower-case name;
-    `reason` is None for a good delivery, else why the door sends it to the quarantine.
+    `reason` is None for a good delivery, else why the door sends it to the quarantine. `object` is what a single event
+    is about, as far as the door knows; it is not journalled.
     """
 
     source: str
@@ -45,6 +46,7 @@ class Delivery(NamedTuple):
     headers: bytes
     body: bytes
     reason: str | None
+    object: str | None = None
 
 
 class Entry(NamedTuple):

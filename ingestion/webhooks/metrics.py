@@ -34,6 +34,10 @@ METRICS = {
         "counter", ("phase",), "Connections cut because headers or body stopped arriving."
     ),
     "frazil_webhook_samples_total": MetricType("counter", ("source",), "Wrongly signed requests kept as a sample."),
+    "frazil_bus_deliveries_total": MetricType(
+        "counter", ("path",), "Deliveries stored, by where: kafka, or journal while Kafka does not answer."
+    ),
+    "frazil_bus_up": MetricType("gauge", ("worker",), "1 while deliveries go to Kafka."),
     "frazil_journal_commit_seconds": MetricType("histogram", (), "Time to bring one group of deliveries to disk."),
     "frazil_journal_deliveries": MetricType("gauge", ("worker",), "Deliveries that wait for the sink."),
     "frazil_journal_free_bytes": MetricType("gauge", ("worker",), "Free space where the journal lies."),
@@ -80,6 +84,9 @@ def keys(sources: Iterable[SourceConfig], worker: str) -> Iterator[Key]:
     yield outcome(UNKNOWN, "refused", "source")
     for phase in ("headers", "body"):
         yield Key("frazil_webhook_connections_cut_total", (phase,))
+    for path in ("kafka", "journal"):
+        yield Key("frazil_bus_deliveries_total", (path,))
+    yield Key("frazil_bus_up", (worker,))
     for bound in (*map(str, BUCKETS), "+Inf"):
         yield Key("frazil_journal_commit_seconds", ("bucket", bound))
     yield Key("frazil_journal_commit_seconds", ("sum_us",))

@@ -55,10 +55,11 @@ class Router:
         ]
         self._by_topic: dict[str, list[tuple[str, Conditions, _Target]]] = {}
 
-    def check(self, headers: Headers, values: Values, body: bytes) -> None:
-        """Raises UnfitEventError when no object takes the event, or key, time or content do not fit its object."""
+    def check(self, headers: Headers, values: Values, body: bytes) -> str:
+        """The object that takes the event. Raises UnfitEventError without one, or when key, time or content misfit."""
         topic, op, target = self._target(headers, values)
         target.check(op, topic, headers, values, body)
+        return target.name
 
     def route(self, headers: Headers, values: Values, body: bytes) -> Route:
         """Like `check`, and says where the event goes."""

@@ -5,7 +5,7 @@ import logging
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from ingestion.errors import RetryableError
 from ingestion.settings import Settings
@@ -16,6 +16,9 @@ from ingestion.webhooks.journal import Journal
 from ingestion.webhooks.limits import Limits, free_bytes
 from ingestion.webhooks.sources import SourceConfig
 from ingestion.webhooks.writer import GroupWriter
+
+if TYPE_CHECKING:
+    from ingestion.webhooks.topics import Bus, TopicWriter
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +37,13 @@ class Worker:
         index: int = 0,
         base_url: str,
         limits: Limits,
+        bus: "Bus | None" = None,
     ) -> None:
         self.sources = sources
         self.limits = limits
         self.journal_dir = journal_dir
         self.name = f"worker-{index}"
-        self._base_url = base_url
+        self._base_url, self._bus = base_url, bus
         keep = max(source.keep_ids_hours for source in sources.values())
         path = journal_dir / f"{self.name}.db"
         try:
@@ -57,11 +61,21 @@ class Worker:
     @classmethod
     def of(cls, settings: Settings, sources: Mapping[str, SourceConfig], limits: Limits, index: int = 0) -> Self:
         """The worker that the settings describe."""
-        return cls(sources, settings.journal_dir, index=index, base_url=settings.public_base_url, limits=limits)
+        return cls(
+            sources,
+            settings.journal_dir,
+            index=index,
+            base_url=settings.public_base_url,
+            limits=limits,
+            bus=_bus_of(settings),
+        )
 
     async def open(self) -> Door:
         """Start the writer and the watch; raises what opening the journal raises."""
-        self.writer = GroupWriter(self._journal, lambda seconds: metrics.observe_commit(self.counters, seconds))
+        self.writer: GroupWriter | TopicWriter
+        journal = GroupWriter(self._journal, lambda seconds: metrics.observe_commit(self.counters, seconds))
+        self.counters.put(Key("frazil_bus_up", (self.name,)), 0)
+        self.writer = journal if self._bus is None else self._topic_writer(self._bus, journal)
         self.watch()
         self._watch_task = asyncio.create_task(self._watch_forever())
         return Door(
@@ -72,6 +86,17 @@ class Worker:
             self.writer,
             lambda: self._problem is None and self.writer.waiting_bytes < self.limits.waiting_bytes,
         )
+
+    def _topic_writer(self, bus: "Bus", journal: GroupWriter) -> "TopicWriter":
+        from ingestion.webhooks.topics import TopicWriter
+
+        def count(path: str) -> None:
+            self.counters.add(Key("frazil_bus_deliveries_total", (path,)))
+
+        def show(is_up: bool) -> None:
+            self.counters.put(Key("frazil_bus_up", (self.name,)), int(is_up))
+
+        return TopicWriter(bus, self.sources, journal, count, show)
 
     async def close(self) -> None:
         """Bring to disk what waits; every answer has been given by then."""
@@ -114,3 +139,13 @@ class Worker:
         while True:
             await asyncio.sleep(0.5)
             self.watch()
+
+
+def _bus_of(settings: Settings) -> "Bus | None":
+    """Raises UsageError for a cluster that is not configured."""
+    if settings.bus != "kafka":
+        return None
+    from ingestion.cdc.clusters import cluster
+    from ingestion.webhooks.topics import Bus
+
+    return Bus(cluster(settings.config_dir, settings.bus_cluster), settings.bus_partitions)

@@ -33,6 +33,11 @@ no values are never rejected.
         }) %}
     {% elif table in ['hubspot_contacts', 'hubspot_companies'] %}
         {% do return(hubspot_rules()) %}
+    {% elif table == 'delivery_food_orders' %}
+        {% do return({
+            'missing_id': 'events.order_id is null',
+            'negative_amount': 'coalesce(events.amount < 0, false)',
+        }) %}
     {% endif %}
     {{ exceptions.raise_compiler_error('no reject rules are written for raw.' ~ table) }}
 {% endmacro %}

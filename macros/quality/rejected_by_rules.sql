@@ -1,5 +1,8 @@
-{#- rejected_by_rules(table): one row per broken rule and event of a raw table that this model has not read yet. -#}
-{% macro rejected_by_rules(table) -%}
+{#-
+rejected_by_rules(table): one row per broken rule and event of a raw table that this model has not read yet. `id` is the
+column of the source's own id.
+-#}
+{% macro rejected_by_rules(table, id='id') -%}
     {%- set relation = source('raw', table) -%}
     {%- set rules = dict(reject_rules(table), **partial_reject_rules(table)) -%}
     {%- set is_hubspot = table.startswith('hubspot') -%}
@@ -22,7 +25,7 @@
             {%- for rule, condition in rules.items() %}
             case when {{ condition }} then '{{ rule }}' end as {{ rule }},
             {%- endfor %}
-            {{ 'object_id' if is_hubspot else 'id' }} as record_id
+            cast({{ 'object_id' if is_hubspot else id }} as {{ dbt.type_string() }}) as record_id
         from (
             select * from {{ relation }} {{ since_watermark(relation) }}
         ) as events

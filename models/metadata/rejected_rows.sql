@@ -17,6 +17,8 @@ rejected as (
     {{ rejected_by_rules('hubspot_contacts') }}
     union all
     {{ rejected_by_rules('hubspot_companies') }}
+    union all
+    {{ rejected_by_rules('delivery_food_orders', 'order_id') }}
 
 )
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from ingestion.lake.append import Commit
 from ingestion.lake.batch import Batch
 from ingestion.lake.embedded import EmbeddedCatalog
 from ingestion.lake.journals import HeldJournal
@@ -62,11 +63,11 @@ def _doomed(point: str) -> None:
     commit, write, forget = Sink.commit, EmbeddedCatalog._write_metadata, HeldJournal.forget
     tables: list[str] = []
 
-    def dying_commit(self: Sink, table: str, batch: Batch) -> Any:
+    def dying_commit(self: Sink, table: str, batch: Batch[Any], *, is_fenced: bool = False) -> Commit:
         tables.append(table)
         if point == "before the second table" and len(tables) == 2:
             _die()
-        done = commit(self, table, batch)
+        done = commit(self, table, batch, is_fenced=is_fenced)
         if point == "after the first table":
             _die()
         return done

@@ -24,7 +24,8 @@ def written(folder: Path, more: str = "") -> Path:
 def test_the_shipped_sources_need_no_variable() -> None:
     sources = load_databases(PROJECT_ROOT / "config", {})
 
-    assert {name: one.dialect for name, one in sources.items()} == {"shop": "postgres", "shopmaria": "mysql"}
+    dialects = {name: one.dialect for name, one in sources.items()}
+    assert dialects == {"shop": "postgres", "shopmaria": "mysql", "delivery": "postgres"}
 
 
 def test_a_password_is_never_printed(tmp_path: Path) -> None:

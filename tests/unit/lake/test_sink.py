@@ -10,7 +10,7 @@ from pyiceberg.catalog import Catalog
 from ingestion.errors import ContractError, UsageError
 from ingestion.lake.append import MARK_PREFIX
 from ingestion.lake.batch import Batch, Counts
-from ingestion.lake.journals import HeldJournals
+from ingestion.lake.journals import HeldJournal, HeldJournals
 from ingestion.lake.quarantine import QUARANTINE
 from ingestion.lake.sink import Limits, Sink, drain, ensure_tables
 from ingestion.settings import PROJECT_ROOT, Settings
@@ -89,10 +89,10 @@ def test_what_was_committed_before_a_crash_is_skipped_table_by_table(settings: S
     class Dying(Sink):
         """Commits one table and then is gone: the journal still has everything."""
 
-        def commit(self, table, batch):  # type: ignore[no-untyped-def]
+        def commit(self, table, batch, **more):  # type: ignore[no-untyped-def]
             if table == "raw.shopify_orders":
                 raise SystemExit
-            return super().commit(table, batch)
+            return super().commit(table, batch, **more)
 
     journalled(settings, [order(1), contacts(1, good=2, bad=1), broken(1), order(2)])
     dying = Dying(settings)
@@ -113,11 +113,11 @@ def test_the_same_sink_goes_on_after_a_commit_that_failed(settings: Settings, ca
     class Failing(Sink):
         failed = False
 
-        def commit(self, table, batch):  # type: ignore[no-untyped-def]
+        def commit(self, table, batch, **more):  # type: ignore[no-untyped-def]
             if not self.failed:
                 self.failed = True
                 raise SystemExit
-            return super().commit(table, batch)
+            return super().commit(table, batch, **more)
 
     journalled(settings, [order(number) for number in range(50)])
     sink = Failing(settings, Limits(events=20))
@@ -256,7 +256,7 @@ def test_an_event_that_the_code_itself_cannot_handle_is_kept_and_stops_no_other(
     journalled(settings, [order(number) for number in range(12, 17)])
     held = HeldJournals(settings.journal_dir)
     (journal,) = held.refresh()
-    batch = Batch({"shopify": Slipping(sources["shopify"])}, schemas, lambda table, journal_id: 0)
+    batch: Batch[HeldJournal] = Batch({"shopify": Slipping(sources["shopify"])}, schemas, lambda table, journal_id: 0)
 
     batch.take(journal, journal.read(100, 1 << 20))
     batch.finish()

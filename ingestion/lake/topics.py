@@ -1,0 +1,219 @@
+"""The sink's other input: topics of webhooks and polled rows, each message once, whatever dies when.
+
+A partition is read like a journal: how far is in the same commit as its rows. Each topic has a home, the raw table of
+its object, which is committed last; what its mark covers is in every table. Kafka's own offsets are told to the broker
+for people to see and never read.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+from confluent_kafka import Message
+from pyiceberg.exceptions import NoSuchTableError
+from sqlalchemy.exc import SQLAlchemyError
+
+from ingestion.cdc.kafka import OffsetGoneError, Place, Stream
+from ingestion.errors import PermanentError, RetryableError
+from ingestion.lake.append import MarkMovedError
+from ingestion.lake.batch import Batch, Counts
+from ingestion.lake.letters import delivery_of
+from ingestion.lake.metrics import BUS_FAILURES, BUS_FENCED, BUS_LAG
+from ingestion.lake.sink import Sink
+from ingestion.poll.poller import POLL, Note
+from ingestion.webhooks.journal import Entry
+
+log = logging.getLogger(__name__)
+_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True)
+class Topic:
+    """Where its marks are, and the source and headers of messages that do not say them."""
+
+    home: str
+    source: str
+    headers: bytes = b"{}"
+
+    @classmethod
+    def of_polled(cls, source: str, raw_name: str) -> "Topic":
+        note = Note(raw_name.removeprefix("raw."), "", "")
+        return cls(raw_name, f"{POLL}/{source}", msgspec.json.encode(note))
+
+
+@dataclass(eq=False)
+class Part:
+    """A partition that this process has. Offset n is entry n + 1, so that 0 is before all.
+
+    `is_lost`: its mark must be read again. `is_adrift`: the consumer is not there yet.
+    """
+
+    place: Place
+    id: str
+    position: int = 0
+    read: int = 0
+    is_lost: bool = False
+    is_adrift: bool = False
+    held: list[Entry] = field(default_factory=list)
+
+
+class TopicSink:
+    """One process of the group that brings topics to raw, through the tables of `sink`; for one thread."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        kafka: Mapping[str, str],
+        topics: Mapping[str, Topic],
+        *,
+        seconds: float = 1.0,
+        events: int = 20_000,
+        group: str = "frazil-bus",
+        accepts_gaps: bool = False,
+    ) -> None:
+        self.total = Counts()
+        self._sink, self._topics, self._seconds, self._events = sink, topics, seconds, events
+        self._parts: dict[Place, Part] = {}
+        self._held = 0
+        self._flush_at = 0.0
+        self._accepts_gaps = accepts_gaps
+        pattern = "^(" + "|".join(name.replace(".", r"\.") for name in sorted(topics)) + ")$"
+        self._stream = Stream(kafka, group, pattern, self._start, self._given, self._taken)
+
+    def run(self, should_stop: Callable[[], bool], *, once: bool = False, wait_seconds: float = 30.0) -> Counts:
+        """Until told to stop; with `once` until all that could be read at one moment is in raw.
+
+        With `once`, raises RetryableError when Kafka or the lake does not answer; else that is logged and tried again.
+        Raises PermanentError for messages that Kafka has no longer, unless gaps are accepted.
+        """
+        if once and not set(self._stream.topics(wait_seconds)) & self._topics.keys():
+            return self.total
+        deadline = time.monotonic() + wait_seconds
+        while not should_stop():
+            try:
+                self._turn()
+                if once and self._stream.is_assigned and self._parts.keys() <= self._stream.ended and self._flush():
+                    return self.total
+            except RetryableError as error:
+                if once:
+                    raise
+                log.warning("turn_failed", extra={"reason": str(error), "next": "read again from the marks"})
+                self._again(list(self._parts.values()))  # messages that came with the error were given by the client
+                time.sleep(1.0)
+            except OffsetGoneError as error:
+                raise PermanentError(
+                    f"{error.place}: Kafka has deleted messages that raw has not read; see its retention, then run "
+                    "`frazil sink run --accept-gaps` once to go on with what is there"
+                ) from error
+            if once and not self._stream.is_assigned and time.monotonic() > deadline:
+                raise RetryableError("the group gave no partition: another sink has them all")
+        self._flush()
+        return self.total
+
+    def close(self) -> None:
+        """Leave the group; what was not flushed is read again by whoever comes next."""
+        self._parts.clear()
+        self._stream.close()
+
+    def _turn(self) -> None:
+        for part in self._parts.values():
+            if part.is_lost:
+                part.position = part.read = self._mark(part)
+                part.is_lost, part.is_adrift = False, True
+            if part.is_adrift:
+                part.is_adrift = not self._stream.seek(part.place, part.position or None)
+        for message in self._stream.read(min(_AT_ONCE, self._events), 0.1):
+            self._hold(message)
+        self._flush_at = self._flush_at or time.monotonic() + self._seconds
+        if self._held >= self._events or time.monotonic() >= self._flush_at:
+            self._flush()
+            self._flush_at = 0.0
+
+    def _hold(self, message: Message) -> None:
+        part = self._parts.get((str(message.topic()), message.partition() or 0))
+        seq = (message.offset() or 0) + 1
+        if part is None or part.is_lost or part.is_adrift or seq <= part.read:
+            return
+        topic = self._topics[part.place[0]]
+        part.held.append(Entry(seq, delivery_of(message, topic.source, topic.headers)))
+        part.read = seq
+        self._held += 1
+
+    def _flush(self) -> bool:
+        """Commit what is held, topic by topic; whether nothing of it must be read again."""
+        done = True
+        for topic in sorted({place[0] for place, part in self._parts.items() if part.held}):
+            parts = [part for place, part in self._parts.items() if place[0] == topic and part.held]
+            try:
+                self._flush_topic(topic, parts)
+            except MarkMovedError as error:
+                BUS_FENCED.labels(topic).inc()
+                log.warning("fenced", extra={"topic": topic, "reason": str(error), "next": "read again from the mark"})
+                done = self._again(parts)
+            except (RetryableError, OSError, SQLAlchemyError) as error:
+                BUS_FAILURES.labels(topic).inc()
+                log.warning("flush_failed", extra={"topic": topic, "reason": str(error), "next": "read again"})
+                done = self._again(parts)
+                time.sleep(0.5)
+        self._held = sum(len(part.held) for part in self._parts.values())
+        for place, part in self._parts.items():
+            BUS_LAG.labels(place[0], str(place[1])).set(max(self._stream.known_end(place) - part.position, 0))
+        return done
+
+    def _flush_topic(self, topic: str, parts: Sequence[Part]) -> None:
+        home = self._topics[topic].home
+        batch: Batch[Part] = self._sink.new_batch()
+        for part in parts:
+            batch.take(part, part.held)
+        batch.finish()
+        for table in [*sorted(batch.rows.keys() - {home}), home]:
+            if self._sink.table(table) is not None:
+                self._sink.commit(table, batch, is_fenced=True)
+        self.total.add(batch.counts)
+        for part in parts:
+            part.held.clear()
+        self._stream.tell({part.place: part.position for part in parts})
+
+    def _again(self, parts: Sequence[Part]) -> bool:
+        """Forget what was read since the lake's marks. Always False."""
+        for part in parts:
+            part.held.clear()
+            self._stream.ended.discard(part.place)
+            part.is_lost = True
+        return False
+
+    def _mark(self, part: Part) -> int:
+        """How far the lake has a partition, asked anew. Raises RetryableError when it does not answer."""
+        try:
+            home = self._sink.table(self._topics[part.place[0]].home)
+            if home is None:
+                return 0
+            home.table.refresh()
+        except NoSuchTableError:
+            return 0
+        except (SQLAlchemyError, OSError) as error:
+            raise RetryableError(f"the lake does not answer ({' '.join(str(error).split())[:200]})") from error
+        return home.mark(part.id)
+
+    def _start(self, place: Place) -> int | None:
+        return self._parts[place].position or None
+
+    def _given(self, places: Sequence[Place]) -> None:
+        """These partitions are ours now. A topic that was made anew has another id, and is read from its beginning."""
+        ids = self._stream.topic_ids(sorted({topic for topic, _ in places}))
+        for place in places:
+            part = Part(place, f"kafka:{place[0]}/{place[1]}:{ids.get(place[0], '')}")
+            part.position = part.read = self._mark(part)
+            if self._accepts_gaps:
+                start, end = self._stream.ends([place])[place]
+                part.position = part.read = part.position if start <= part.position <= end else start
+            self._parts[place] = part
+
+    def _taken(self, places: Sequence[Place], are_lost: bool) -> None:
+        """Others get these partitions: what is held is committed first, while they are still ours."""
+        if not are_lost:
+            self._flush()
+        for place in places:
+            self._parts.pop(place, None)

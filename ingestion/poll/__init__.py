@@ -1,0 +1,1 @@
+"""Databases without a log: their new rows, asked for every few seconds."""

@@ -1,0 +1,1 @@
+"""One consistent look at a database per poll; a module per kind of database."""

@@ -1,0 +1,119 @@
+"""Whatever the order of transactions, polls, deaths and flushes: each row that was committed is in raw once."""
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ingestion.poll.poller import Poller
+from tests.integration.poll.lab import PollLab
+
+_TABLE = {
+    "postgres": """create table events (id bigint generated always as identity primary key,
+        at timestamptz not null default now(), note text)""",
+    "mysql": """create table events (id bigint auto_increment primary key,
+        at datetime(6) not null default current_timestamp(6), note text)""",
+}
+_WRITERS = 3
+_writer = st.integers(0, _WRITERS - 1)
+_steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("insert"), _writer, st.integers(1, 3)),
+        st.tuples(st.just("savepoint"), _writer, st.integers(1, 3)),
+        st.tuples(st.sampled_from(["begin", "commit", "rollback"]), _writer, st.just(0)),
+        st.tuples(st.sampled_from(["poll", "poll", "drain", "die"]), st.just(0), st.just(0)),
+    ),
+    min_size=5,
+    max_size=40,
+)
+_any = settings(deadline=None, suppress_health_check=list(HealthCheck))
+_few, _many = settings(_any, max_examples=8), settings(_any, max_examples=150)
+_tries = given(steps=_steps, cursor=st.sampled_from(["at", "id"]), rows=st.sampled_from([1, 3, 1000]))
+
+
+class World:
+    """Three writers and a poller over a fresh table."""
+
+    def __init__(self, lab: PollLab, cursor: str, rows: int) -> None:
+        lab.sql("drop table if exists events", _TABLE[lab.dialect])
+        lab.again(cursor=cursor, rows=rows)
+        self.lab = lab
+        self.writers = [lab.connect() for _ in range(_WRITERS)]
+        self.open: set[int] = set()
+        self.poller: Poller | None = lab.poller()
+
+    def step(self, what: str, number: int, count: int) -> None:
+        writer = self.writers[number]
+        if what == "begin" and number not in self.open:
+            self.lab.sql("begin", on=writer)
+            self.open.add(number)
+        elif what in ("commit", "rollback") and number in self.open:
+            self.lab.sql(what, on=writer)
+            self.open.discard(number)
+        elif what == "insert" or (what == "savepoint" and number in self.open):
+            if what == "savepoint":
+                self.lab.sql("savepoint here", on=writer)
+            for _ in range(count):
+                self.lab.sql("insert into events (note) values ('x')", on=writer)
+        elif what == "poll":
+            self.poll()
+        elif what == "drain":
+            self.lab.drain()
+        elif what == "die":
+            self.end_poller()
+
+    def poll(self) -> None:
+        self.poller = self.poller or self.lab.poller()
+        while self.poller.poll().is_full:
+            pass
+
+    def end_poller(self) -> None:
+        if self.poller is not None:
+            self.poller.close()
+        self.poller = None
+
+    def end(self) -> None:
+        for number in list(self.open):
+            self.step("commit", number, 0)
+        self.poll()
+        self.poll()
+        self.end_poller()
+        self.lab.drain()
+        for writer in self.writers:
+            self.lab.leave(writer)
+
+
+def _tried(lab: PollLab, steps: list[Any], cursor: str, rows: int) -> None:
+    world = World(lab, cursor, rows)
+    for step in steps:
+        world.step(*step)
+    world.end()
+    if lab.sql("select count(*) from events") != [(0,)]:
+        lab.assert_each_once("id")
+
+
+@_few
+@_tries
+def test_each_committed_row_of_postgresql_is_in_raw_once(
+    postgres_lab: PollLab, steps: list[Any], cursor: str, rows: int
+) -> None:
+    _tried(postgres_lab, steps, cursor, rows)
+
+
+@_few
+@_tries
+def test_each_committed_row_of_mariadb_is_in_raw_once(
+    mariadb_lab: PollLab, steps: list[Any], cursor: str, rows: int
+) -> None:
+    _tried(mariadb_lab, steps, cursor, rows)
+
+
+@pytest.mark.stress
+@pytest.mark.timeout(3600)
+@_many
+@_tries
+def test_each_committed_row_is_in_raw_once_in_many_orders(
+    lab: PollLab, steps: list[Any], cursor: str, rows: int
+) -> None:
+    _tried(lab, steps, cursor, rows)

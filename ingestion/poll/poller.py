@@ -120,23 +120,19 @@ class Poller:
 
     def _look(self, view: View, window: Window) -> _Found:
         table, cursor, state = self.polled.table, self.polled.cursor, window.state
-        fresh = self._views.higher(cursor, state.reached) if state.reached is not None else ""
-        ahead = self._views.at_most(cursor, _farthest(cursor, view.at)) if _is_time(cursor) else ""
-        above = [one for one in (fresh, ahead) if one]
-        page = self._cursor_at(view, above, offset=self._source.poll.rows - 1)
-        last = page or self._cursor_at(view, above, is_last=True) or state.reached
-        late = self._views.late(cursor, state, view)
-        parts = [f"({fresh} or {late})"] if fresh else [late] if state.xid else []
-        if page is not None:
-            parts.append(self._views.at_most(cursor, page))
-        elif ahead:
-            parts.append(ahead)
+        fresh = self._views.fresh(cursor, state.reached)
+        believed = [self._views.at_most(cursor, _farthest(cursor, view.at))] if _is_time(cursor) else []
+        page = self._cursor_at(view, [fresh, *believed], offset=self._source.poll.rows - 1)
+        last = page or self._cursor_at(view, [fresh, *believed], is_last=True) or state.reached
+        bound = [self._views.at_most(cursor, page)] if page is not None else believed
+        asked = " and ".join([f"({fresh} or {self._views.late(cursor, state, view)})", *bound])
+        if page is None and believed:
             self._tell_of_rows_ahead(view)
         moment = Moment(view.at, time.time_ns() // 1_000, last, view.next_xid)
         next_state = window.next_state(view.running, self._overlap(view), view.xid, moment)
         position = f"{view.position}.{_FIRST}@{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"
         found = _Found(moment, next_state, position, is_full=page is not None)
-        for batch in view.reader.read(table, Chunk("poll", " and ".join(parts), 0, 0)):
+        for batch in view.reader.read(table, Chunk("poll", asked, 0, 0)):
             for body in bodies(batch):
                 event = sha256(body).digest()[:16]
                 if window.is_new(event):
@@ -152,21 +148,23 @@ class Poller:
             return
         self._said_ahead = True
         name = self._views.name(self.polled.table)
-        later = self._views.higher(self.polled.cursor, _farthest(self.polled.cursor, view.at))
+        later = self._views.fresh(self.polled.cursor, _farthest(self.polled.cursor, view.at))
         [(count,)] = view.reader.fetch(f"select count(*) from {name} where {later}")
         if count:
             facts = {"source": self._source.name, "table": self.raw_name, "rows": count}
             log.warning("rows_ahead_of_time", extra={**facts, "next": "read when their time comes"})
 
-    def _cursor_at(self, view: View, above: list[str], *, offset: int = 0, is_last: bool = False) -> str | None:
-        """The cursor of one of the rows that are `above`, in its order; None where there are not so many."""
+    def _cursor_at(self, view: View, parts: list[str], *, offset: int = 0, is_last: bool = False) -> str | None:
+        """The cursor of one of the rows that all `parts` let pass, in its order; None where there are not so many."""
         cursor = self.polled.cursor
         name = self._views.quoted(cursor)
-        rows = view.reader.fetch(
-            f"select {self._views.text(cursor)} from {self._views.name(self.polled.table)} "
-            f"where {' and '.join([*above, f'{name} is not null'])} order by {name} {'desc' if is_last else 'asc'} "
+        ordered = (
+            f"select {name} from {self._views.name(self.polled.table)} "
+            f"where {' and '.join(parts)} order by {name} {'desc' if is_last else 'asc'} "
             f"limit 1 offset {offset}"
         )
+        # Outside, or PostgreSQL would order by the text, in which 9 is above 10.
+        rows = view.reader.fetch(f"select {self._views.text(cursor)} from ({ordered}) as found")
         return str(rows[0][0]) if rows else None
 
     def _overlap(self, view: View) -> timedelta:

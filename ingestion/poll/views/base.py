@@ -58,8 +58,8 @@ class Views(Protocol):
         """SQL for a cursor's value as text, which `literal` takes back."""
         ...
 
-    def higher(self, column: Column, value: str) -> str:
-        """SQL: the cursor is above `value`."""
+    def fresh(self, column: Column, reached: str | None) -> str:
+        """SQL: the cursor is above `reached`; with None, there is one."""
         ...
 
     def at_most(self, column: Column, value: str) -> str:

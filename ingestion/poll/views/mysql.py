@@ -52,9 +52,9 @@ class MySqlViews:
         """See Views.text."""
         return f"cast({quoted(column.name)} as char)"
 
-    def higher(self, column: Column, value: str) -> str:
-        """See Views.higher."""
-        return f"{quoted(column.name)} > {_literal(column, value)}"
+    def fresh(self, column: Column, reached: str | None) -> str:
+        """See Views.fresh."""
+        return f"{quoted(column.name)} " + ("is not null" if reached is None else f"> {_literal(column, reached)}")
 
     def at_most(self, column: Column, value: str) -> str:
         """See Views.at_most: rows without a cursor are never read."""

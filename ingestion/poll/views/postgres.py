@@ -53,9 +53,9 @@ class PostgresViews:
         """See Views.text."""
         return f"{quoted(column.name)}::text"
 
-    def higher(self, column: Column, value: str) -> str:
-        """See Views.higher."""
-        return f"{quoted(column.name)} > {literal(value)}"
+    def fresh(self, column: Column, reached: str | None) -> str:
+        """See Views.fresh."""
+        return f"{quoted(column.name)} " + ("is not null" if reached is None else f"> {literal(reached)}")
 
     def at_most(self, column: Column, value: str) -> str:
         """See Views.at_most."""

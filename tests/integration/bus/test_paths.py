@@ -1,11 +1,15 @@
 """The way through Kafka gives what the way through the journal gives; without Kafka, the journal is the way."""
 
+import os
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
 
+from ingestion.errors import PermanentError
 from ingestion.lake.bus import bus_of
 from ingestion.lake.catalog import open_catalog
 from ingestion.lake.sink import Sink, drain
@@ -28,11 +32,11 @@ def kafka_settings(home: Path, broker: Part, monkeypatch: pytest.MonkeyPatch) ->
     return Settings(home=home, bus="kafka")
 
 
-def _drained(settings: Settings, group: str = "frazil-bus") -> dict[str, int]:
+def _drained(settings: Settings, group: str = "frazil-bus", *, accepts_gaps: bool = False) -> dict[str, int]:
     """What one sink brings to raw from the topics, as rows by table."""
     kafka, topics = bus_of(settings)
     sink = Sink(settings)
-    work = TopicSink(sink, kafka, topics, seconds=0.2, group=group)
+    work = TopicSink(sink, kafka, topics, seconds=0.2, group=group, accepts_gaps=accepts_gaps)
     try:
         return work.run(lambda: False, once=True).tables
     finally:
@@ -103,6 +107,31 @@ def test_what_was_read_is_not_read_again_and_a_lost_group_does_no_harm(kafka_set
 
     assert again == elsewhere == {}
     assert _rows(kafka_settings) == rows
+
+
+def test_messages_that_kafka_deleted_stop_the_sink_until_people_say_go_on(kafka_settings: Settings) -> None:
+    kafka = {"bootstrap.servers": os.environ["FRAZIL_KAFKA_BOOTSTRAP"]}
+    admin, producer = AdminClient(kafka), Producer(kafka)
+    admin.create_topics([NewTopic("shopify.orders", 1, 1)])["shopify.orders"].result()
+
+    def put(*orders: int) -> None:
+        for order in orders:
+            body = b'{"id":%d,"updated_at":"2026-01-01T00:00:00Z"}' % order
+            producer.produce("shopify.orders", body, headers=[("x-shopify-topic", b"orders/updated")])
+        assert producer.flush(30) == 0
+
+    put(*range(10))
+    first = _drained(kafka_settings)
+    put(*range(10, 20))
+    admin.delete_records([TopicPartition("shopify.orders", 0, 15)])[TopicPartition("shopify.orders", 0)].result()
+
+    with pytest.raises(PermanentError, match="--accept-gaps"):
+        _drained(kafka_settings)
+    gone_on = _drained(kafka_settings, accepts_gaps=True)
+    put(20)
+    after = _drained(kafka_settings)
+
+    assert [sum(found.values()) for found in (first, gone_on, after)] == [10, 5, 1]
 
 
 def test_without_kafka_the_journal_takes_over_until_it_is_back(kafka_settings: Settings, broker: Part) -> None:

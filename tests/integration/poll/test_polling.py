@@ -188,6 +188,29 @@ def test_a_row_from_the_far_future_does_not_hide_those_of_today(lab: PollLab, ca
     assert [record.__dict__["rows"] for record in caplog.records if record.message == "rows_ahead_of_time"] == [1]
 
 
+def test_rows_of_the_future_alone_are_read_when_their_time_comes(lab: PollLab) -> None:
+    lab.sql("create table events (id int primary key, at timestamp(6) not null)")
+    poller = lab.poller()
+    now = {"postgres": "clock_timestamp()", "mysql": "now(6)"}[lab.dialect]
+    lab.sql(f"insert into events values (1, {now} + interval '1' day + interval '5' second)")
+
+    _until(lambda: poller.poll().rows == 1)
+
+    poller.close()
+    lab.drain()
+    lab.assert_each_once("id")
+
+
+def test_numbers_are_paged_in_their_own_order(lab: PollLab) -> None:
+    lab.sql(_EVENTS, *(f"insert into events values ({n}, '2026-01-01 00:00:00', 'x')" for n in range(8, 13)))
+    lab.again(cursor="id", rows=2)
+    poller = lab.poller()
+
+    assert [poller.poll().rows for _ in range(4)] == [2, 2, 1, 0]
+
+    poller.close()
+
+
 def test_a_user_who_cannot_see_transactions_is_told_what_to_grant(
     postgres_lab: PollLab, caplog: pytest.LogCaptureFixture
 ) -> None:

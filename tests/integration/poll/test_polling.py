@@ -189,9 +189,9 @@ def test_a_row_from_the_far_future_does_not_hide_those_of_today(lab: PollLab, ca
 
 
 def test_rows_of_the_future_alone_are_read_when_their_time_comes(lab: PollLab) -> None:
-    lab.sql("create table events (id int primary key, at timestamp(6) not null)")
+    kind, now = {"postgres": ("timestamp", "clock_timestamp()"), "mysql": ("datetime(6)", "now(6)")}[lab.dialect]
+    lab.sql(f"create table events (id int primary key, at {kind} not null)")
     poller = lab.poller()
-    now = {"postgres": "clock_timestamp()", "mysql": "now(6)"}[lab.dialect]
     lab.sql(f"insert into events values (1, {now} + interval '1' day + interval '5' second)")
 
     _until(lambda: poller.poll().rows == 1)

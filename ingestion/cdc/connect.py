@@ -115,6 +115,7 @@ class ConnectClient:
         return [Problem(str(one.get("name")), str(text)) for one in values for text in one.get("errors") or ()]
 
     def names(self) -> list[str]:
+        self._ready()
         return sorted(self._call("GET", "/connectors"))
 
     def config(self, name: str) -> dict[str, str]:
@@ -203,7 +204,20 @@ class ConnectClient:
             time.sleep(0.3)
 
     def _of(self, name: str, method: str, path: str, body: Any = None) -> Any:
-        return self._call(method, f"/connectors/{quote(name, safe='')}{path}", body)
+        where = f"/connectors/{quote(name, safe='')}{path}"
+        try:
+            return self._call(method, where, body)
+        except NoConnectorError:
+            self._ready()
+            return self._call(method, where, body)
+
+    def _ready(self) -> None:
+        """Wait until the worker has joined its group: before, it answers but knows no connector. Workers older than
+        Kafka 3.9 cannot tell: they get a few seconds."""
+        try:
+            self._call("GET", "/health")
+        except ConnectRefusedError:
+            time.sleep(_STALE_SECONDS)
 
     def _call(self, method: str, path: str, body: Any = None, *, is_safe: bool = True) -> Any:
         retrying = tenacity.Retrying(

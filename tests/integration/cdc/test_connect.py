@@ -191,8 +191,12 @@ def test_calls_wait_for_a_killed_worker_and_its_connectors_go_on(
     worker.wait(10)
 
     bus.connect.up()
+    state = client.status(name).state  # its first answers are those of a worker without connectors
+    names = client.names()
     found = client.wait(name, "RUNNING", 120)
 
+    assert state != "FAILED"
+    assert name in names
     assert found.is_running
     client.stop(name)
     client.wait(name, "STOPPED")

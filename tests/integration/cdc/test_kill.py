@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
@@ -16,7 +16,6 @@ import psutil
 import pytest
 from pyiceberg.catalog import Catalog
 
-from ingestion.cdc.connect import ConnectorStatus, NoConnectorError
 from ingestion.settings import Settings
 from ingestion.stack import Server
 from ingestion.stack.shop.writers import write
@@ -75,19 +74,15 @@ def rows_in_raw(site: FollowedDatabase) -> int:
 def wait_for_rows(site: FollowedDatabase, since: int) -> None:
     """Until raw has more rows than `since`, while little is written; some minutes at the most.
 
-    A connector that gave up meanwhile is started again, as docs/operate/connectors.md says. A Connect that was just
-    started does not know its connectors yet.
+    A connector that gave up meanwhile is started again, as docs/operate/connectors.md says.
     """
     deadline = time.monotonic() + 300
-    status: ConnectorStatus | None = None
     while rows_in_raw(site) <= since:
-        with suppress(NoConnectorError):
-            status = site.client.status(site.name)
+        status = site.client.status(site.name)
         assert time.monotonic() < deadline, f"nothing came to raw for minutes: {status}"
-        if status is not None and status.failure:
+        if status.failure:
             print(f"{site.name} failed and is restarted: {status.failure}")
-            with suppress(NoConnectorError):
-                site.client.restart(site.name, only_failed=True)
+            site.client.restart(site.name, only_failed=True)
         write(site.facts, 0.2, 1, since)
 
 

@@ -1,8 +1,9 @@
-"""Spark Structured Streaming doing the sink's work: `python -m benchmarks.support.streaming BOOTSTRAP TOPIC HOME RUNS`.
+"""Spark Structured Streaming doing the sink's work: `python -m benchmarks.support.streaming BOOTSTRAP TOPIC HOME`.
 
 Debezium's envelopes from a topic are parsed and appended as typed columns to an Iceberg table, in the embedded catalog
-of the lake in HOME. Each run reads the topic from its beginning into a table of its own, in one session; prints the
-seconds and rows of each as JSON, from the first batch's start to the last commit. The first run warms the JVM.
+of the lake in HOME. For each line on its input it reads the topic from its beginning into a table of its own, in one
+session, and prints the seconds and rows as JSON, from the first batch's start to the last commit. The first run warms
+the JVM.
 
 The table is laid out as raw is, a day a partition, and a batch is as many events as the sink commits at once. Else the
 settings are those that Spark's and Iceberg's pages advise for throughput: `availableNow`, no shuffle before the write
@@ -111,15 +112,14 @@ def drained(spark: SparkSession, bootstrap: str, topic: str, name: str, folder: 
     return {"seconds": ended - began.timestamp(), "rows": spark.table(name).count(), "batches": len(batches)}
 
 
-def main(bootstrap: str, topic: str, home: str, runs: str) -> None:
+def main(bootstrap: str, topic: str, home: str) -> None:
     settings = Settings(home=Path(home))
     spark = session(settings)
     spark.sql("create namespace if not exists raw")
-    found = [
-        drained(spark, bootstrap, topic, f"raw.streamed{number}", settings.home_dir) for number in range(int(runs) + 1)
-    ]
+    for number, _ in enumerate(sys.stdin):
+        found = drained(spark, bootstrap, topic, f"raw.streamed{number}", settings.home_dir)
+        print(json.dumps(found), flush=True)
     spark.stop()
-    print(json.dumps(found[1:]))
 
 
 if __name__ == "__main__":

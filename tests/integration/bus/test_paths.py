@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from ingestion.errors import PermanentError
 from ingestion.lake.bus import bus_of
@@ -113,8 +114,8 @@ def test_what_was_read_is_not_read_again_and_a_lost_group_does_no_harm(kafka_set
 
 
 def test_messages_that_kafka_deleted_stop_the_sink_until_people_say_go_on(kafka_settings: Settings) -> None:
-    kafka = {"bootstrap.servers": os.environ["FRAZIL_KAFKA_BOOTSTRAP"]}
-    admin, producer = AdminClient(kafka), Producer(kafka)
+    kafka = os.environ["FRAZIL_KAFKA_BOOTSTRAP"]
+    admin, producer = AdminClient({"bootstrap.servers": kafka}), Producer({"bootstrap.servers": kafka})
     admin.create_topics([NewTopic("shopify.orders", 1, 1)])["shopify.orders"].result()
 
     def put(*orders: int) -> None:

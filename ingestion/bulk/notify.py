@@ -2,14 +2,16 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from pyiceberg.catalog import Catalog
 
 from ingestion.bulk.model import SourceTable
-from ingestion.bulk.schema import Noticed, enforced, is_recorded, made, noticed, record
+from ingestion.bulk.schema import Noticed, Told, enforced, made, noticed, record, unrecorded
 from ingestion.bulk.sources import DatabaseSource
 from ingestion.settings import PROJECT_ROOT
 
@@ -23,12 +25,34 @@ def follow(catalog: Catalog, source: DatabaseSource, table: SourceTable, manifes
     Changes are told and recorded first. Raises ContractError where the table's contract forbids them.
     """
     found = noticed(catalog, source, table)
-    if found.changes and not is_recorded(catalog, found):
-        readers = downstream_of(manifest, table.raw_name)
-        record(catalog, source.name, found, downstream=readers, told_at=tell(source, found, readers))
+    if found.changes:
+        _record(catalog, source, [found], manifest)
     readable = enforced(found)
     made(catalog, readable, found)
     return readable
+
+
+def make(catalog: Catalog, source: DatabaseSource, tables: Mapping[str, tuple[SourceTable, Mapping[str, str]]]) -> None:
+    """Make those raw tables, by name, that are not there: each for its table of the source, with these properties.
+
+    What `follow` does one by one, with one record for all.
+    """
+    there = {".".join(name) for name in catalog.list_tables("raw")}
+    new = [noticed(catalog, source, table) for name, (table, _) in tables.items() if name not in there]
+    if new:
+        _record(catalog, source, new, MANIFEST)
+    for found in new:
+        made(catalog, found.table, found, tables[found.table.raw_name][1])
+
+
+def _record(catalog: Catalog, source: DatabaseSource, found: Sequence[Noticed], manifest: Path) -> None:
+    """Tell and record the changes that were not recorded yet."""
+    told = []
+    for one in unrecorded(catalog, found):
+        readers = downstream_of(manifest, one.table.raw_name)
+        told.append(Told(one, readers, tell(source, one, readers)))
+    if told:
+        record(catalog, source.name, told)
 
 
 def tell(source: DatabaseSource, found: Noticed, downstream: Sequence[str]) -> datetime | None:
@@ -56,10 +80,7 @@ def tell(source: DatabaseSource, found: Noticed, downstream: Sequence[str]) -> d
 
 def downstream_of(manifest: Path, raw_name: str) -> list[str]:
     """The dbt models and exposures that read a raw table, directly or not, as the manifest says; none without one."""
-    try:
-        document = json.loads(manifest.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return []
+    document = _document(manifest)
     schema, name = raw_name.split(".", 1)
     children = document.get("child_map", {})
     found = [
@@ -72,3 +93,16 @@ def downstream_of(manifest: Path, raw_name: str) -> list[str]:
                 seen.add(child)
                 found.append(child)
     return sorted(child.split(".")[-1] for child in seen)
+
+
+def _document(manifest: Path) -> dict[str, Any]:
+    try:
+        return _parsed(manifest, manifest.stat().st_mtime_ns)
+    except (OSError, ValueError):
+        return {}
+
+
+@lru_cache(maxsize=1)
+def _parsed(manifest: Path, _changed_at: int) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
+    return found

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import pyarrow as pa
@@ -112,21 +112,35 @@ def noticed(catalog: Catalog, source: DatabaseSource, table: SourceTable) -> Not
     return Noticed(table, contract, tuple(changes), before, after, version, snapshot)
 
 
-def is_recorded(catalog: Catalog, found: Noticed) -> bool:
-    """Whether these changes were recorded by an earlier load, which then did not write, or wrote without them."""
+def unrecorded(catalog: Catalog, found: Sequence[Noticed]) -> list[Noticed]:
+    """Those whose changes were not recorded by an earlier load, which then did not write, or wrote without them."""
     stored = _stored(catalog, TABLE)
     if stored is None:
-        return False
-    known = stored.scan(selected_fields=("table_name", "schema_version", "schema_after")).to_arrow().to_pylist()
-    row = {"table_name": found.table.raw_name, "schema_version": found.version, "schema_after": found.form}
-    return row in known
+        return list(found)
+    rows = stored.scan(selected_fields=("table_name", "schema_version", "schema_after")).to_arrow().to_pylist()
+    known = {(row["table_name"], row["schema_version"], row["schema_after"]) for row in rows}
+    return [one for one in found if (one.table.raw_name, one.version, one.form) not in known]
 
 
-def record(
-    catalog: Catalog, source: str, found: Noticed, *, downstream: Sequence[str] = (), told_at: datetime | None = None
-) -> None:
-    """Append the changes to `metadata.schema_changes`."""
+@dataclass(frozen=True)
+class Told:
+    """Changes, the models that read their table, and when people were told, if they were."""
+
+    found: Noticed
+    downstream: Sequence[str] = ()
+    at: datetime | None = None
+
+
+def record(catalog: Catalog, source: str, told: Sequence[Told]) -> None:
+    """Append the changes to `metadata.schema_changes`, in one commit."""
     ensure_table(catalog, TABLE, COLUMNS)
+    rows = [row for one in told for row in _rows(source, one)]
+    content = pa.Table.from_pylist(rows, schema=pa.schema(list(COLUMNS)[:-2]))
+    AppendTable(catalog, TABLE).append(content, str(uuid.uuid4()), {})
+
+
+def _rows(source: str, told: Told) -> list[dict[str, Any]]:
+    found = told.found
     row = {
         "source": source,
         "table_name": found.table.raw_name,
@@ -136,16 +150,14 @@ def record(
         "schema_version": found.version,
         "snapshot_id": found.snapshot_id,
         "contract": found.contract,
-        "downstream": msgspec.json.encode(list(downstream)).decode(),
-        "notification_sent": told_at is not None,
-        "notification_timestamp": told_at,
+        "downstream": msgspec.json.encode(list(told.downstream)).decode(),
+        "notification_sent": told.at is not None,
+        "notification_timestamp": told.at,
     }
-    rows = [
+    return [
         {**row, "change_type": one.kind, "column_name": one.column, "type_before": one.before, "type_after": one.after}
         for one in found.changes
     ]
-    content = pa.Table.from_pylist(rows, schema=pa.schema(list(COLUMNS)[:-2]))
-    AppendTable(catalog, TABLE).append(content, str(uuid.uuid4()), {})
 
 
 def enforced(found: Noticed) -> SourceTable:
@@ -170,12 +182,13 @@ def enforced(found: Noticed) -> SourceTable:
     return replace(found.table, columns=kept, watched=added)
 
 
-def made(catalog: Catalog, table: SourceTable, found: Noticed) -> None:
-    """Make or widen the raw table, and keep in it what was seen."""
+def made(catalog: Catalog, table: SourceTable, found: Noticed, more: Mapping[str, str] | None = None) -> None:
+    """Make or widen the raw table, and keep in it what was seen; a new one has the properties `more` as well."""
     _widen(_stored(catalog, table.raw_name), table)
-    stored = ensure_table(catalog, table.raw_name, stored_columns(table))
-    if (found.changes and found.contract == "evolve") or _COLUMNS_PROPERTY not in stored.properties:
-        seen = {_COLUMNS_PROPERTY: msgspec.json.encode(found.after).decode(), _VERSION_PROPERTY: str(found.version)}
+    seen = {_COLUMNS_PROPERTY: msgspec.json.encode(found.after).decode(), _VERSION_PROPERTY: str(found.version)}
+    stored = ensure_table(catalog, table.raw_name, stored_columns(table), {**seen, **(more or {})})
+    is_kept = seen.items() <= stored.properties.items()
+    if not is_kept and ((found.changes and found.contract == "evolve") or _COLUMNS_PROPERTY not in stored.properties):
         with stored.transaction() as transaction:
             transaction.set_properties(seen)
 

@@ -3,16 +3,17 @@
 import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
+from sqlalchemy.exc import SQLAlchemyError
 
 from ingestion.bulk.dialects.base import Dialect
 from ingestion.bulk.model import SourceTable
 from ingestion.bulk.naming import raw_table
-from ingestion.bulk.notify import follow
+from ingestion.bulk.notify import follow, make
 from ingestion.bulk.sources import DatabaseSource
 from ingestion.cdc.announce import LONGEST
 from ingestion.cdc.form import PROPERTY, Form, encoded, form_of, stored_form
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 _ODD = re.compile(r"[^A-Za-z0-9._-]")
 _AGAIN_AFTER = 5.0  # seconds between two looks at the source's columns
 _TRIES = 10
+_AT_ONCE = 3  # new tables that are worth a look at what raw has
 _SOUGHT_AGAIN_AFTER = 60.0  # seconds until a column that the source did not have is looked for again
 
 
@@ -101,6 +103,21 @@ class Tables:
                 self._followed[schema, name] = found
         return found
 
+    def make(self, topics: Iterable[str]) -> None:
+        """Make at once the raw tables of these topics that are not there; `get` makes whatever is missing then."""
+        names = {found for topic in topics if (found := self.named(topic)) is not None}
+        names = {one for one in names if one not in self._followed and one not in self._broken}
+        if len(names) < _AT_ONCE:
+            return
+        try:
+            if not names <= self._found.keys():
+                self._ask()
+            tables = [self._found[one] for one in sorted(names & self._found.keys())]
+            forms = {table.raw_name: (table, {PROPERTY: encoded(self._form(table))}) for table in tables}
+            make(self._catalog, self._source, forms)
+        except (RetryableError, CommitFailedException, SQLAlchemyError, OSError) as error:
+            log.warning("tables_not_made", extra={"source": self._source.name, "reason": str(error), "next": "singly"})
+
     def ask_for(self, schema: str, name: str, strangers: frozenset[str]) -> Followed | None:
         """The table after a look at the source's columns for the sake of these; they are looked for once a minute."""
         wanted = frozenset((schema, name, one) for one in strangers)
@@ -164,7 +181,7 @@ class Tables:
 
     def _stepped(self, table: SourceTable, before: Followed | None) -> Followed:
         old = before.form if before else None
-        form = form_of(table, dict(self._carriers.get((table.schema, table.name), {})), old, old.ignored if old else ())
+        form = self._form(table, old, old.ignored if old else ())
         if before is not None and form == before.form:
             return before
         contract = self._source.contract_of(table.schema, table.name)
@@ -181,7 +198,7 @@ class Tables:
             return before
         kept = {column.name for column in readable.columns}.union(readable.watched)
         ignored = tuple(column.name for column in table.columns if column.name not in kept)
-        form = form_of(readable, dict(self._carriers.get((table.schema, table.name), {})), old, ignored)
+        form = self._form(readable, old, ignored)
         raw = AppendTable(self._catalog, table.raw_name)
         if raw.table.properties.get(PROPERTY) != encoded(form):
             with raw.table.transaction() as transaction:
@@ -189,6 +206,9 @@ class Tables:
             raw = AppendTable(self._catalog, table.raw_name)
         log.info("table_followed", extra={"source": self._source.name, "table": table.raw_name})
         return Followed(form, RowBuilder(self._source.dialect, form), raw, refuses)
+
+    def _form(self, table: SourceTable, old: Form | None = None, ignored: tuple[str, ...] = ()) -> Form:
+        return form_of(table, dict(self._carriers.get((table.schema, table.name), {})), old, ignored)
 
 
 def _topic(prefix: str, schema: str, table: str) -> str:

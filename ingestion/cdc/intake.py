@@ -28,7 +28,8 @@ class Letter(NamedTuple):
 class Partition:
     """A partition that this process has: where its table ends, and how far it was read since.
 
-    `stored` is the mark in the lake that the next commit must find. It is read from `first`, None for the beginning.
+    `stored` is its mark in the lake and `begun` that of a commit under way, if there is one: the next commit must find
+    it. It is read from `first`, None for the beginning.
     `is_lost`: the mark must be read again. `is_adrift`: the consumer is not there yet, so what it gives is not what
     comes next. `turns` counts the rewinds.
     """
@@ -37,6 +38,7 @@ class Partition:
     number: int
     topic_id: str = ""
     stored: Offset | None = None
+    begun: Offset | None = None
     next: int = 0
     last: Last = NO_CHANGE
     position: str = ""
@@ -49,7 +51,7 @@ class Partition:
 
     def rewind(self, stored: Offset | None, first: int | None = None) -> None:
         """Begin again behind what the lake has, or at `first`, where that is no place in this topic any more."""
-        self.stored, self.turns = stored, self.turns + 1
+        self.stored, self.begun, self.turns = stored, None, self.turns + 1
         found = stored or Offset(0)
         self.next, self.last, self.position, self.source_at = found.next, found.last, found.position, found.source_at
         self.first = found.next if stored else None

@@ -9,6 +9,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -23,12 +24,13 @@ from ingestion.cdc.followed import Tables
 from ingestion.cdc.kafka import Place, Stream
 from ingestion.cdc.rejects import Quarantine
 from ingestion.cdc.taking import Holdings
-from ingestion.errors import PermanentError, RetryableError
+from ingestion.errors import FrazilError, PermanentError, RetryableError
 from ingestion.lake.append import Commit, MarkMovedError
 
 log = logging.getLogger(__name__)
 _MARKS_ALONE_AFTER = 10_000  # messages without a row, after which their mark is worth a commit
 _READ_AT_ONCE = 10_000
+_WRITERS = 4  # commits of different tables at once
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ class Sink:
         self._source, self._limits = source, limits or Limits()
         self._tables = Tables(catalog, source, by_name(source.dialect), prefix)
         self._quarantine = Quarantine(catalog, source.name, self.run_id)
+        self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="commit")
+        self._commits: list[tuple[str, Pile, Future[Commit | None]]] = []
         self._held = Holdings(catalog, source, self._tables, self._quarantine, accepts_gaps=accepts_gaps)
         self._flush_at = 0.0
         self._columns_at = time.monotonic()
@@ -118,6 +122,7 @@ class Sink:
         """Leave the group; what was not flushed is read again by whoever comes next."""
         self._held.gone(list(self._held.partitions))
         self.stream.close()
+        self._writers.shutdown()
 
     def lag(self) -> dict[Place, int]:
         """Messages that are not in raw, by partition of this process."""
@@ -152,6 +157,8 @@ class Sink:
         messages = self.stream.read(min(_READ_AT_ONCE, self._limits.events), max(min(left, 0.2), 0.01))
         if messages:
             self._held.take(messages)
+        if self._commits and all(commit.done() for _, _, commit in self._commits):
+            self._settle()
         is_full = self._held.held >= self._limits.events or self._held.held_bytes >= self._limits.bytes
         if is_full or time.monotonic() >= self._flush_at:
             self._flush()
@@ -161,27 +168,62 @@ class Sink:
                 self._tables.look_again()
 
     def _flush(self, *, is_last: bool = False) -> bool:
-        """Commit what is held, table by table; whether nothing of it must be read again."""
+        """Begin the commits of what is held, one for each table, when those begun before have ended.
+
+        More is read meanwhile; what was read behind a commit that fails is read again with it. With `is_last` all has
+        ended; whether nothing of it must be read again.
+        """
         turns = sum(partition.turns for partition in self._held.partitions.values())
-        for name in list(self._held.piles):
-            self._flush_one(name, is_last=is_last)
-        for place, lag in self.lag().items():
-            metrics.LAG.labels(place[0], str(place[1])).set(lag)
+        self._settle(is_last=is_last)
+        for name, pile in list(self._held.piles.items()):
+            if self._is_due(pile, is_last=is_last):
+                self._commits.append((name, pile, self._commit(name, pile)))
+                self._held.begun(name)
+        if is_last:
+            self._settle(is_last=True)
+        if not self._commits:
+            self._tell_lag()
         gc.collect(0)
         return turns == sum(partition.turns for partition in self._held.partitions.values())
 
-    def _flush_one(self, name: str, *, is_last: bool) -> None:
-        pile = self._held.piles.get(name)
-        if pile is None:  # it was given up with another
-            return
-        if not pile.rows and not pile.rejected and not is_last and pile.counts.messages < _MARKS_ALONE_AFTER:
-            self.stream.tell(moved(pile.after))
-            return
-        places = list(pile.after)
+    def _settle(self, *, is_last: bool = False) -> None:
+        """Wait for the commits that were begun. Raises what failed with `is_last`."""
+        commits, self._commits = self._commits, []
+        wait([commit for _, _, commit in commits])
+        failed = [error for one in commits if (error := self._settled(*one)) is not None]
+        self._tell_lag()
+        if failed and is_last:
+            raise failed[0]
+        if failed:
+            time.sleep(1.0)
+
+    def _tell_lag(self) -> None:
+        for place, lag in self.lag().items():
+            metrics.LAG.labels(place[0], str(place[1])).set(lag)
+
+    def _is_due(self, pile: Pile, *, is_last: bool) -> bool:
+        """Whether a pile is worth a commit; marks alone seldom are."""
+        if pile.rows or pile.rejected or is_last or pile.counts.messages >= _MARKS_ALONE_AFTER:
+            return True
+        self.stream.tell(moved(pile.after))
+        return False
+
+    def _commit(self, name: str, pile: Pile) -> Future[Commit | None]:
+        """The commit of one pile, beside those of others: most of it waits for the disk."""
         try:
             if pile.rejected:
                 self._quarantine.add(name.removeprefix("raw."), pile.rejected, pile.after)
-            done = pile.commit(self.run_id)
+        except (FrazilError, OSError, SQLAlchemyError) as error:
+            refused: Future[Commit | None] = Future()
+            refused.set_exception(error)
+            return refused
+        return self._writers.submit(pile.commit, self.run_id)
+
+    def _settled(self, name: str, pile: Pile, commit: Future[Commit | None]) -> Exception | None:
+        """Take note of a commit's end; the error if it may succeed later, which has been logged."""
+        places = list(pile.after)
+        try:
+            done = commit.result()
         except MarkMovedError as error:
             self.totals.fenced += 1
             metrics.FENCED.labels(name).inc()
@@ -195,20 +237,18 @@ class Sink:
             metrics.FAILURES.labels(name).inc()
             log.warning("flush_failed", extra={"table": name, "reason": str(error), "next": "read again"})
             self._held.give_up(places)
-            if is_last:
-                raise
-            time.sleep(1.0)
+            return error
         except PermanentError as error:
             self._held.stop(name, error)
         else:
-            del self._held.piles[name]
             self._committed(name, pile, done)
+        return None
 
     def _committed(self, name: str, pile: Pile, done: Commit | None) -> None:
         for place, offset in pile.after.items():
             partition = self._held.partitions.get(place)
-            if partition is not None:
-                partition.stored, partition.first = offset, offset.next
+            if partition is not None and partition.begun == offset:
+                partition.stored, partition.first, partition.begun = offset, offset.next, None
         self.stream.tell(moved(pile.after))
         counts, totals, rejected = pile.counts, self.totals, sum(map(len, pile.rejected.values()))
         outcomes = {"row": counts.events, "seen": counts.seen, "tombstone": counts.tombstones, "rejected": rejected}
@@ -240,4 +280,5 @@ class Sink:
         """Others get these partitions: what is held is committed first, while they are still ours."""
         if not are_lost:
             self._flush()
+            self._settle()
         self._held.gone(places)

@@ -15,7 +15,7 @@ from ingestion.cdc.flush import Pile
 from ingestion.cdc.followed import Followed, Tables
 from ingestion.cdc.intake import Intake, Letter, Partition, Rejected, Taken
 from ingestion.cdc.kafka import Place, Stream
-from ingestion.cdc.offsets import Offset, stored_offset
+from ingestion.cdc.offsets import Copies, Offset, stored_offset
 from ingestion.cdc.rejects import Quarantine
 from ingestion.cdc.rows import Change, shapes
 from ingestion.cdc.truncations import list_truncations
@@ -56,6 +56,7 @@ class Holdings:
             letter = Letter(message.offset(), message.key(), message.value(), message.timestamp()[1] * 1000)  # type: ignore[arg-type]
             letters.setdefault(place, []).append(letter)  # type: ignore[arg-type]
         turns = {place: partition.turns for place, partition in self.partitions.items()}
+        self._tables.make({topic for topic, _ in letters})
         for place, found in letters.items():
             partition = self.partitions.get(place)
             if partition is None or partition.turns != turns.get(place):
@@ -65,6 +66,13 @@ class Holdings:
             fresh = [letter for letter in found if letter.offset >= partition.next]
             if fresh:
                 self._take_part(partition, fresh)
+
+    def begun(self, name: str) -> None:
+        """The commit of a table's pile is under way: what is read now is for the next."""
+        for place, offset in self.piles.pop(name).after.items():
+            partition = self.partitions.get(place)
+            if partition is not None:
+                partition.begun = offset
 
     def settle(self) -> None:
         """Bring partitions that were given up to their place, if lake and consumer let us now."""
@@ -165,6 +173,7 @@ class Holdings:
             self._reject_all(partition, letters)
             return
         ranking = followed.look(self._source.dialect)
+        copies = followed.copies
         after = Partition(partition.topic, partition.number, partition.topic_id)
         after.last, after.position, after.source_at = partition.last, partition.position, partition.source_at
         changes, taken = Intake(followed, *names).changes(after, letters, ranking)
@@ -179,7 +188,7 @@ class Holdings:
                 followed, intake = again, Intake(again, *names)
                 taken.events, taken.rejected = events, rejected
                 intake.rows(changes, letters, taken)
-        self._add(partition, after, followed, taken)
+        self._add(partition, after, followed, copies, taken)
 
     def _in_step(self, names: tuple[str, str], followed: Followed, changes: Sequence[Change]) -> Followed:
         """The table in the form that its source has now, if these changes show that it has another."""
@@ -192,19 +201,18 @@ class Holdings:
             found = self._tables.get(*names)
         return found or followed
 
-    def _add(self, partition: Partition, after: Partition, followed: Followed, taken: Taken) -> None:
+    def _add(self, partition: Partition, after: Partition, followed: Followed, copies: Copies, taken: Taken) -> None:
         pile = self.piles.get(followed.name)
         if pile is not None:
             pile.followed = followed  # its form holds all that the one before held
         else:
-            followed.look(self._source.dialect)
-            pile = self.piles[followed.name] = Pile(followed, followed.copies)
+            pile = self.piles[followed.name] = Pile(followed, copies)
         if taken.rows is not None:
             form = followed.form
             list_truncations(self._catalog, self._source.name, form.raw_name, f"{form.schema}.{form.name}", taken.rows)
         partition.next, partition.last = after.next, after.last
         partition.position, partition.source_at = after.position, after.source_at
-        pile.add(partition, partition.stored, taken)
+        pile.add(partition, partition.begun or partition.stored, taken)
 
     def _reject_all(self, partition: Partition, letters: list[Letter]) -> None:
         """A topic of a table that the source does not have or does not give."""

@@ -1,5 +1,7 @@
 """Append-only tables of the lake: their platform columns, properties, creation and growth."""
 
+from collections.abc import Mapping
+
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, TableAlreadyExistsError
@@ -59,19 +61,21 @@ PROPERTIES = {
 _FIRST_PLATFORM_COLUMN = "_payload"
 
 
-def ensure_table(catalog: Catalog, name: str, columns: pa.Schema) -> Table:
+def ensure_table(catalog: Catalog, name: str, columns: pa.Schema, properties: Mapping[str, str] | None = None) -> Table:
     """The table `name` ("raw.shopify_orders") with at least `columns`, partitioned by the day of `_loaded_at`.
 
     Repeating it changes nothing; new columns are added; a column missing from `columns` is kept and filled with
-    nulls from now on. Raises ContractError if a column's type differs from the stored one.
+    nulls from now on. A new table has `properties` as well. Raises ContractError if a column's type differs from the
+    stored one.
     """
+    begin = {**PROPERTIES, **(properties or {})}
     wanted = iceberg_schema(columns)
     for _ in range(10):
         try:
             table = catalog.load_table(name)
         except NoSuchTableError:
             try:
-                return catalog.create_table(name, wanted, partition_spec=_by_day(wanted), properties=PROPERTIES)
+                return catalog.create_table(name, wanted, partition_spec=_by_day(wanted), properties=begin)
             except TableAlreadyExistsError:
                 continue
         try:

@@ -10,7 +10,8 @@ Row = dict[str, Any]
 
 
 class Source(msgspec.Struct, gc=False):
-    """Where a change was made. PostgreSQL gives lsn, txId and sequence; MySQL and MariaDB file, pos and row.
+    """Where a change was made. PostgreSQL gives lsn, txId and sequence; MySQL and MariaDB file, pos and row; Oracle
+    scn, commit_scn and txId.
 
     `ts_us` and `ts_ms` are the commit's time in the source, since 1970.
     """
@@ -26,6 +27,8 @@ class Source(msgspec.Struct, gc=False):
     file: str | None = None
     pos: int | None = None
     row: int | None = None
+    scn: str | None = None
+    commit_scn: str | None = None
 
 
 class Envelope(msgspec.Struct, gc=False):

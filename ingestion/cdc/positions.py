@@ -6,6 +6,7 @@ zeros; that of a change begins with 1, so it ranks above a copy at the same plac
 PostgreSQL's events do not carry their commit's place, but that of the commit before theirs, which orders transactions
 as well; a transaction that a copy did not see is lifted to the copy's place. Within a transaction changes are ordered
 by their own place in the log. MySQL and MariaDB write a transaction's rows in one piece: their place is the row's own.
+Oracle's events carry their commit's system change number (SCN); a copy as of an SCN has seen what committed by then.
 """
 
 import re
@@ -167,6 +168,26 @@ class BinlogRanking:
         )
 
 
+class OracleRanking:
+    """`base` are the views of the oldest complete copy. By Debezium's documentation: no server was at hand."""
+
+    def __init__(self, views: Sequence[View], base: Sequence[View]) -> None:
+        self._seen_to = min((view.position for view in base), default="")
+
+    def place_all(self, sources: Sequence[Source], last: Last) -> None:
+        """See Ranking: they are always placed one by one."""
+
+    def place(self, source: Source, last: Last) -> tuple[Placed, Last]:
+        """See Ranking. A row's own SCN is older than its commit's, so it says nothing of what a copy has seen."""
+        if source.commit_scn is None or source.scn is None:
+            raise ValueError("the event has no scn and commit_scn")
+        commit, scn = int(source.commit_scn), int(source.scn)
+        number = last.number + 1 if (commit, scn) == (last.commit, last.place) else 1
+        place = f"{commit:020d}"
+        position, identity = f"{place}.1{scn:020d}{number:09d}", f"{commit}-{scn}-{source.txId}-{number}"
+        return Placed(position, identity, place <= self._seen_to), Last(commit, scn, number)
+
+
 def _hex(code: str, numbers: Sequence[int | None]) -> pa.Array:
     """Numbers of one width (`code` as `struct` has it) as text of one length. Raises struct.error for what is none."""
     data = struct.pack(f">{len(numbers)}{code}", *numbers)
@@ -177,7 +198,12 @@ def _hex(code: str, numbers: Sequence[int | None]) -> pa.Array:
 
 def ranking(dialect: str, views: Sequence[View], base: Sequence[View]) -> Ranking:
     """The way this kind of database orders its changes."""
-    return PostgresRanking(views, base) if dialect == "postgres" else BinlogRanking(views, base)
+    kinds: dict[str, type[PostgresRanking | BinlogRanking | OracleRanking]] = {
+        "postgres": PostgresRanking,
+        "mysql": BinlogRanking,
+        "oracle": OracleRanking,
+    }
+    return kinds[dialect](views, base)
 
 
 def _number(position: str) -> int:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ingestion.bulk.marks import View
 from ingestion.cdc.envelope import Source
-from ingestion.cdc.positions import NO_CHANGE, BinlogRanking, PostgresRanking, Snapshot
+from ingestion.cdc.positions import NO_CHANGE, BinlogRanking, OracleRanking, PostgresRanking, Snapshot
 
 
 @dataclass
@@ -125,6 +125,23 @@ def test_a_binlog_s_changes_rank_above_a_copy_at_their_place_and_are_seen_below_
     assert before.is_seen
     assert not at.is_seen
     assert f"{copy.position}.0000000000@2026" < at.position < second.position
+
+
+def test_oracle_s_changes_are_seen_by_their_commit_and_not_by_their_own_number() -> None:
+    view = View(f"{500:020d}", "500", "480", datetime(2026, 1, 1, tzinfo=UTC))
+    ranking = OracleRanking([view], [view])
+
+    def event(scn: int, commit: int) -> Source:
+        return Source(table="t", scn=str(scn), commit_scn=str(commit), txId="6.28.807")
+
+    before, last = ranking.place(event(480, 500), NO_CHANGE)
+    first, last = ranking.place(event(490, 501), last)
+    second, last = ranking.place(event(490, 501), last)
+    third, _ = ranking.place(event(495, 501), last)
+
+    assert [one.is_seen for one in (before, first, second, third)] == [True, False, False, False]
+    assert view.position < first.position < second.position < third.position
+    assert len({one.identity for one in (first, second, third)}) == 3
 
 
 def test_an_event_without_a_place_is_refused() -> None:

@@ -53,6 +53,10 @@ class Graph:
         found = self._manifest.sources.get(node) or self._manifest.nodes[node]
         return f"{found.schema}.{found.identifier}"
 
+    def is_view(self, node: str) -> bool:
+        """Whether a node keeps no rows of its own, so that new rows of its parents ask nothing of it."""
+        return bool(self._manifest.nodes[node].config.materialized == "view")
+
     def parents(self, node: str) -> list[str]:
         """Models, snapshots, seeds and sources the node reads."""
         return [name for name in self._manifest.nodes[node].depends_on_nodes if name.startswith((*KINDS, "source."))]
@@ -71,9 +75,10 @@ class Graph:
         }
 
     def tested_tables(self, test: str) -> list[str]:
-        """The tables a data test reads; none if one of them is not a node's, so that others may write it."""
+        """The tables a data test reads; none if one of them is not a node's, so that others may write it, or a view."""
         read = self._manifest.nodes[test].depends_on_nodes
-        return [self.table(parent) for parent in read] if all(parent in self.checksums for parent in read) else []
+        is_known = all(parent in self.checksums and not self.is_view(parent) for parent in read)
+        return [self.table(parent) for parent in read] if is_known else []
 
     def snapshots(self, only: set[str] | None = None) -> dict[str, int | None]:
         """The data snapshot of every table that is a node or a parent, or of those named; None where there is none.
@@ -161,6 +166,8 @@ class Graph:
             return "its code, macros, seeds or variables changed"
         if not state[node].is_good:
             return "its last build or a test of it failed"
+        if self.is_view(node):
+            return None
         if not node.startswith("seed.") and now[self.table(node)] is None:
             return "its table is gone"
         for parent in self.parents(node):

@@ -13,7 +13,7 @@ from ingestion.lake.query import query
 
 Row = dict[str, Any]
 
-_WORDS = {
+WORDS = {
     "first_name": ("different", "similar", "an initial or a beginning", "exchanged", "a nickname", "equal"),
     "last_name": ("different", "one within the other", "similar", "exchanged", "equal"),
     "email": ("different", "the same letters", "similar", "the same name elsewhere", "equal"),
@@ -113,7 +113,7 @@ def _told(edge: Row) -> Row:
     comparisons = {}
     for name in COMPARISONS:
         level = edge[f"{name}_level"]
-        word = "not said" if level is None else _WORDS[name][level]
+        word = "not said" if level is None else WORDS[name][level]
         comparisons[name] = f"{word} ({edge[f'{name}_bits']:+})"
     pair = {"record_a": edge["key_low"], "record_b": edge["key_high"]}
     return {**pair, **comparisons, "total_bits": edge["score_bits"], "compared_for": edge["rules"]}

@@ -7,7 +7,8 @@ commit a small append took 12 ms of CPU at 10 snapshots and 31 ms at 240; with t
 import contextlib
 
 from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
-from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
+from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, NoSuchViewError
+from pyiceberg.serializers import Compressor
 from pyiceberg.table import CommitTableResponse, Table
 from pyiceberg.table.locations import load_location_provider
 from pyiceberg.table.metadata import TableMetadataV2
@@ -22,6 +23,9 @@ from pyiceberg.table.update import (
     TableRequirement,
     TableUpdate,
 )
+from pyiceberg.typedef import Identifier
+from pyiceberg.view import View
+from pyiceberg.view.metadata import ViewMetadata
 from sqlalchemy import ColumnElement, and_, select, update
 
 from ingestion.errors import PermanentError
@@ -58,7 +62,7 @@ class EmbeddedCatalog(SqlCatalog):
         self._write_metadata(metadata, base.io, location)
         swap = (
             update(IcebergTables)
-            .where(self._row(table), IcebergTables.metadata_location == base.metadata_location)
+            .where(self._row(table.name()), IcebergTables.metadata_location == base.metadata_location)
             .values(metadata_location=location, previous_metadata_location=base.metadata_location)
         )
         with self.engine.begin() as connection:
@@ -69,15 +73,27 @@ class EmbeddedCatalog(SqlCatalog):
             raise CommitFailedException(f"{'.'.join(table.name())} was changed by another writer")
         return CommitTableResponse.model_validate({"metadata": metadata, "metadata-location": location})
 
+    def load_view(self, identifier: str | Identifier) -> View:
+        """A view that Spark has made; SqlCatalog cannot read any. Raises NoSuchViewError."""
+        path = self.identifier_to_tuple(identifier)
+        is_view = IcebergTables.iceberg_type == "VIEW"
+        with self.engine.connect() as connection:
+            found = connection.execute(select(IcebergTables.metadata_location).where(self._row(path), is_view)).scalar()
+        if found is None:
+            raise NoSuchViewError(f"View does not exist: {'.'.join(path)}")
+        with self._load_file_io(location=found).new_input(found).open() as file:
+            text = Compressor.get_compressor(found).stream_decompressor(file).read()
+        return View(path, ViewMetadata.model_validate_json(text))
+
     def _stored_location(self, table: Table) -> str:
         with self.engine.connect() as connection:
-            found = connection.execute(select(IcebergTables.metadata_location).where(self._row(table))).scalar()
+            found = connection.execute(select(IcebergTables.metadata_location).where(self._row(table.name()))).scalar()
         if found is None:
             raise NoSuchTableError(f"Table does not exist: {'.'.join(table.name())}")
         return str(found)
 
-    def _row(self, table: Table) -> ColumnElement[bool]:
-        *namespace, name = table.name()
+    def _row(self, identifier: Identifier) -> ColumnElement[bool]:
+        *namespace, name = identifier
         return and_(
             IcebergTables.catalog_name == self.name,
             IcebergTables.table_namespace == ".".join(namespace),

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import duckdb
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.exceptions import NoSuchTableError, NoSuchViewError
 from pyiceberg.table import Table
 
 from ingestion.errors import UsageError
@@ -43,16 +43,47 @@ def query(catalog: Catalog, sql: str) -> pa.Table:
         connection.execute("set timezone = 'UTC'").fetchall()
         connection.execute(f"attach ':memory:' as {CATALOG_NAME}").fetchall()
         connection.execute(f"use {CATALOG_NAME}").fetchall()
-        use = _use(connection, sql)
+        use, views = _with_views(connection, catalog, _use(connection, sql))
         for number, (schema, name) in enumerate(dict.fromkeys(use.tables)):
             source = _rows(_load(catalog, schema, name), use)
             connection.register(f"_lake_{number}", source)
             connection.execute(f'create schema if not exists "{schema}"').fetchall()
             connection.execute(f'create view "{schema}"."{name}" as select * from temp._lake_{number}').fetchall()
         try:
+            for name, text in views.items():
+                connection.execute(f"create view {name} as {text}").fetchall()
             return connection.sql(sql).to_arrow_table()
         except duckdb.Error as error:
             raise UsageError(f"the query cannot be run: {error}") from error
+
+
+def _with_views(connection: duckdb.DuckDBPyConnection, catalog: Catalog, use: _Use) -> tuple[_Use, dict[str, str]]:
+    """The tables that are read in the end, and the text of each view on the way, those that others read first.
+
+    Views of the lake are written in words that Spark, Trino and DuckDB share.
+    """
+    waiting, tables, columns = list(use.tables), [], use.columns
+    views: dict[str, str] = {}
+    while waiting:
+        schema, name = waiting.pop(0)
+        text = _view_text(catalog, schema, name)
+        if text is None:
+            tables.append((schema, name))
+            continue
+        views = {f'"{schema}"."{name}"': text} | views
+        read = _use(connection, text)
+        waiting += read.tables
+        columns = None if columns is None or read.columns is None else columns | read.columns
+    return (_Use(tables, columns, is_plain=False) if views else use), views
+
+
+def _view_text(catalog: Catalog, schema: str, name: str) -> str | None:
+    if schema not in NAMESPACES:
+        return None
+    try:
+        return catalog.load_view((schema, name)).current_version().representations[0].root.sql
+    except (NoSuchViewError, NotImplementedError):
+        return None
 
 
 def _use(connection: duckdb.DuckDBPyConnection, sql: str) -> _Use:

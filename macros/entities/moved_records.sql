@@ -1,6 +1,6 @@
 {#-
-moved_records(index): the records that were in another entity when this model last read the index: old_entity_id and
-new_entity_id, null for a record that has left it. None in a first build.
+moved_records(index): the records that were in another entity when this model last read the index: record_key, old_entity_id
+and new_entity_id, null for a record that has left it. None in a first build.
 -#}
 {% macro moved_records(index) -%}
     {%- set state = parent_state(index) -%}
@@ -11,12 +11,14 @@ new_entity_id, null for a record that has left it. None in a first build.
         ) }}
     {%- elif state.last_pin is none or state.last_pin == state.pin -%}
         select
+            {{ record_key() }} as record_key,
             entity_id as old_entity_id,
             entity_id as new_entity_id
         from {{ index }} {{ pin_clause(state) }}
         where false
     {%- else -%}
         select
+            concat(before.source, ':', before.source_id) as record_key,
             before.entity_id as old_entity_id,
             present.entity_id as new_entity_id
         from (

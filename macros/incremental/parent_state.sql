@@ -4,8 +4,8 @@ parent_state(relation): what this model reads of a parent, found once, before it
     pin, pinned_at            the parent's current snapshot and when it was made
     last_pin, last_pinned_at  the snapshot this model read in its last successful run
 
-All four are none where nothing is built (parsing, docs, unit tests), and the last two in a first build or when a
-rebuild is asked for. A parent without any snapshot has no pin. The old snapshot having expired is an error: what changed since cannot be known
+All four are none where nothing is built (parsing, docs, unit tests) and in a view, which reads what is there whenever it
+is read; the last two also in a first build or when a rebuild is asked for. A parent without any snapshot has no pin. The old snapshot having expired is an error: what changed since cannot be known
 any more.
 -#}
 {% macro parent_state(relation) %}
@@ -20,7 +20,7 @@ any more.
 {#- Plain reads without joins or aggregates: each of those would be jobs of its own, for a handful of rows. -#}
 {% macro read_parent_state(relation) %}
     {% set state = {'pin': none, 'pinned_at': none, 'last_pin': none, 'last_pinned_at': none} %}
-    {% if execute and is_building() and relation.schema %}
+    {% if execute and is_building() and model.config.materialized != 'view' and relation.schema %}
         {% if is_incremental() and not rebuild_asked() %}
             {% do state.update({'last_pinned_at': model_watermarks().get(relation_name(relation))}) %}
         {% endif %}

@@ -20,7 +20,7 @@ BATCHES = 3
 BUILD = ("build", "--resource-types", "seed", "model")
 # Per-run statistics and what became of ids tell of runs, not of data; the moments a record was indexed at are the
 # platform's own.
-RUN_TABLES = {"semantic.entity_resolution_stats", "semantic.entity_id_remap"}
+RUN_TABLES = {"semantic.entity_resolution_stats", "semantic.entity_id_remap", "semantic.entity_changes"}
 RUN_COLUMNS = {"semantic.entity_index": {"created_at", "updated_at"}}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from ingestion.lake.query import query
 from ingestion.settings import Settings
 from tests.support.lake import Lake
 from tests.support.people.generator import SCHEMA
@@ -58,6 +59,7 @@ def test_history_moves_with_customers_who_become_one_and_back_when_they_are_two_
     assert _sales(lake) == {joined["1"]: (2, Decimal("30.50"))}
     retired = ({before["1"], before["2"]} - {joined["1"]}).pop()
     assert _remap(lake) == {retired: joined["1"]}
+    _check_what_is_told(lake, retired, joined["1"])
 
     stage(lake.catalog, _people(_BOTH), replace=True, deleted=True)
     lake.dbt("run", "--select", *_MODELS)
@@ -66,6 +68,27 @@ def test_history_moves_with_customers_who_become_one_and_back_when_they_are_two_
     assert retired not in apart.values()
     assert _sales(lake) == {apart["1"]: (1, Decimal("10.00")), apart["2"]: (1, Decimal("20.50"))}
     assert _remap(lake) == {retired: joined["1"]}
+
+
+def _check_what_is_told(lake: Lake, retired: str, kept: str) -> None:
+    """That one record moved and because of which link, what holds the entity together, and why each record is in it."""
+    (moved,) = query(lake.catalog, "select * from semantic.entity_changes").to_pylist()
+    assert (moved["from_entity_id"], moved["to_entity_id"]) == (retired, kept)
+    assert {moved["cause_key_low"], moved["cause_key_high"]} == {moved["record_key"], "stripe:cus_3"}
+    edges = query(lake.catalog, "select * from semantic.er_edges order by key_low").to_pylist()
+    assert [(one["key_low"], one["key_high"]) for one in edges] == [
+        ("shopify:1", "stripe:cus_3"),
+        ("shopify:2", "stripe:cus_3"),
+    ]
+    assert {(one["entity_id"], one["kind"]) for one in edges} == {(kept, "evidence")}
+    told = query(lake.catalog, "select * from semantic.entity_match_explanation").to_pylist()
+    matches = {one["record_key"]: (one["email_match"], one["phone_match"], one["first_name_match"]) for one in told}
+    assert matches["shopify:1"] == ("equal", None, None)
+    assert matches["shopify:2"] == (None, "equal", "equal")
+    for view in ("er_edges", "entity_match_explanation", "er_block_stats", "er_hub_values"):
+        in_spark = [row.asDict() for row in lake.spark.table(f"semantic.{view}").collect()]
+        in_python = query(lake.catalog, f"select * from semantic.{view}").to_pylist()
+        assert sorted(map(repr, in_python)) == sorted(map(repr, in_spark)), view
 
 
 def _people(*rows: dict[str, str]) -> pa.Table:

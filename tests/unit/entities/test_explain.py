@@ -1,5 +1,7 @@
 """What `frazil er explain` says of two records, read from a real catalog."""
 
+import ast
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -8,11 +10,11 @@ import pyarrow as pa
 import pytest
 from pyiceberg.catalog import Catalog
 
-from ingestion.entities.explain import explain
+from ingestion.entities.explain import WORDS, explain
 from ingestion.entities.training import COMPARISONS
 from ingestion.errors import UsageError
 from ingestion.lake.catalog import open_catalog
-from ingestion.settings import Settings
+from ingestion.settings import PROJECT_ROOT, Settings
 
 BITS = pa.decimal128(8, 2)
 
@@ -85,3 +87,10 @@ def _fill(lake: Catalog, name: str, rows: list[dict[str, object]]) -> None:
     table = pa.Table.from_pylist(rows, schema=pa.schema(fields))
     lake.create_namespace_if_not_exists("semantic")
     lake.create_table(f"semantic.{name}", table.schema).append(table)
+
+
+def test_the_command_and_the_view_use_the_same_words() -> None:
+    macro = (PROJECT_ROOT / "macros/entities/accepted_edges.sql").read_text(encoding="utf-8")
+    (told,) = re.findall(r"macro level_words\(\) %}\s*{% do return\((.*?)\) %}", macro, re.DOTALL)
+
+    assert {name: tuple(words) for name, words in ast.literal_eval(told.strip()).items()} == WORDS

@@ -1,0 +1,81 @@
+{{ config(
+    unique_key=['record_key', 'changed_at'],
+    full_refresh=false,
+    post_hook="{{ drop_steps() }}",
+) }}
+
+{%- set text = dbt.type_string() -%}
+{%- set moved_sql -%}
+    {{ moved_records(ref('entity_index')) }}
+{%- endset -%}
+{%- set moved = kept_rows(
+    'moved', moved_sql, {'record_key': text, 'old_entity_id': text, 'new_entity_id': text}
+) -%}
+
+{{ reads(moved_sql) }}
+with
+
+-- All records of the entities that some have moved to, with the entity that each was in before.
+members as (
+
+    select
+        present.record_key,
+        present.entity_id,
+        present.size_offset_bits,
+        coalesce(moved.old_entity_id, present.entity_id) as before_entity_id
+    from ({{ members_of_entities() }}) as present
+    left join {{ moved }} as moved on present.record_key = moved.record_key
+    where present.entity_id in (select new_entity_id from {{ moved }} as moved_to)
+
+),
+
+-- Links between what was apart: the strongest of them is why they are together.
+bridges as (
+
+    select
+        low.before_entity_id as low_before,
+        high.before_entity_id as high_before,
+        low.entity_id,
+        edges.key_low,
+        edges.key_high,
+        edges.score_bits - low.size_offset_bits as bits
+    from {{ ref('er_candidate_edges') }} {{ pinned(ref('er_candidate_edges')) }} as edges
+    inner join members as low on edges.key_low = low.record_key
+    inner join members as high
+        on
+            edges.key_high = high.record_key
+            and low.entity_id = high.entity_id
+            and low.before_entity_id <> high.before_entity_id
+
+),
+
+causes as (
+
+    select
+        *,
+        row_number() over (
+            partition by before_entity_id, entity_id order by bits desc, key_low asc, key_high asc
+        ) as _rank
+    from (
+        select *
+        from bridges
+        {{ each_of(['low_before', 'high_before'], 'before_entity_id') }}
+    ) as both_sides
+
+)
+
+select
+    moved.record_key,
+    moved.old_entity_id as from_entity_id,
+    moved.new_entity_id as to_entity_id,
+    causes.key_low as cause_key_low,
+    causes.key_high as cause_key_high,
+    causes.bits as cause_bits,
+    {{ run_timestamp() }} as changed_at,
+    {{ run_timestamp() }} as _built_at
+from {{ moved }} as moved
+left join causes
+    on
+        moved.old_entity_id = causes.before_entity_id
+        and moved.new_entity_id = causes.entity_id
+        and causes._rank = 1

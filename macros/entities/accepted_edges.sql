@@ -1,9 +1,9 @@
 {#-
 accepted_edges(): the links that hold entities together, one row per pair of records of one entity that the evidence links
-or a steward has put together:
+or somebody has put together:
 
     key_low, key_high, entity_id
-    kind   `steward` or `evidence`
+    kind   `steward`, `merge` (by their source) or `evidence`
     tier   the highest tier of `er_tiers` whose least weight it reaches; null where that is none, or nothing was compared
     bits   what it weighs in a lake of this size; null where nothing was compared
 
@@ -12,7 +12,7 @@ and of the comparison its rules, levels and weights. Written for views: in words
 {% macro accepted_edges() -%}
     select
         pairs.*,
-        case when pairs.decision = 'must_link' then 'steward' else 'evidence' end as kind,
+        case when pairs.decision = 'must_link' then pairs.decided_by else 'evidence' end as kind,
         tiers.tier
     from (
         {{ pairs_within_entities() }}
@@ -33,6 +33,7 @@ and of the comparison its rules, levels and weights. Written for views: in words
         coalesce(edges.key_high, decisions.key_high) as key_high,
         low.entity_id,
         coalesce(decisions.decision, 'none') as decision,
+        decisions.decided_by,
         edges.score_bits - low.size_offset_bits as bits,
         edges.rules
         {%- for name in compared_levels() %},
@@ -41,7 +42,7 @@ and of the comparison its rules, levels and weights. Written for views: in words
         {%- endfor %}
     from {{ ref('er_candidate_edges') }} {{ pinned(ref('er_candidate_edges')) }} as edges
     full outer join (
-        {{ steward_decisions() }}
+        {{ pair_decisions() }}
     ) as decisions on edges.key_low = decisions.key_low and edges.key_high = decisions.key_high
     inner join ({{ members_of_entities() }}) as low
         on coalesce(edges.key_low, decisions.key_low) = low.record_key

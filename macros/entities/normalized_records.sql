@@ -1,5 +1,6 @@
 {#-
-normalized_records(records): what the matcher compares, beside the columns that `records` yields: source, source_id, email, phone, first_name, last_name, full_name, address, city, postal_code, country and is_living.
+normalized_records(records): what the matcher compares, beside the columns that `records` yields: source, source_id,
+merged_into_key, email, phone, first_name, last_name, full_name, address, city, postal_code, country and is_living.
 
     email_normalized        lower case, without a +tag; Gmail's dots and second domain are taken out; null if no address
     email_local, email_domain
@@ -35,7 +36,7 @@ Long values are cut before anything looks at them. No value is made up: what is 
 {%- endmacro %}
 
 {% macro named_columns(with_key=true) -%}
-    {{ 'record_key, ' if with_key }}source, source_id, email, phone, first_name, last_name, full_name, is_living
+    {{ 'record_key, ' if with_key }}source, source_id, merged_into_key, email, phone, first_name, last_name, full_name, is_living
 {%- endmacro %}
 
 {#- Words are taken from the folded names; a record that only has a full name gives both from it. -#}

@@ -12,7 +12,7 @@ with_rarities(records): `normalized_records` with first_name_rarity_bits and las
 the name. Of a record that is not living only the key stays.
 -#}
 {% macro with_rarities(records) -%}
-    {%- set said = ['email', 'phone', 'first_name', 'last_name', 'full_name'] + matched_columns() -%}
+    {%- set said = ['merged_into_key', 'email', 'phone', 'first_name', 'last_name', 'full_name'] + matched_columns() -%}
     select
         records.record_key,
         records.source,

@@ -1,10 +1,10 @@
 {#-
-touched_records(changed, records, edges, is_everything): the records whose entity may change: the changed ones, those they
+touched_records(changed, records, edges, decisions, is_everything): the records whose entity may change: the changed ones, those they
 are linked to, and all of the groups these were in. No link leads from any of these to another record, so resolving them
 alone gives what resolving everything would. Added are stored_entity_id and stored_created_at, null for a record that is
 not in the index yet.
 -#}
-{% macro touched_records(changed, records, edges, is_everything) -%}
+{% macro touched_records(changed, records, edges, decisions, is_everything) -%}
     {%- if not is_incremental() -%}
     select
         record_key,
@@ -36,7 +36,7 @@ not in the index yet.
             inner join (
                 select distinct record_key
                 from (
-                    {{ changed_and_linked(changed, edges) }}
+                    {{ changed_and_linked(changed, edges, decisions) }}
                 ) as keys
             ) as affected on {{ record_key() }} = affected.record_key
         ) as resolved on stored.resolution_group = resolved.resolution_group
@@ -51,7 +51,7 @@ not in the index yet.
     {%- endif -%}
 {%- endmacro %}
 
-{% macro changed_and_linked(changed, edges) -%}
+{% macro changed_and_linked(changed, edges, decisions) -%}
     select record_key
     from {{ changed }} as changed
     union all
@@ -66,11 +66,11 @@ not in the index yet.
     inner join {{ ref('er_tiers') }} as tiers on tiers.tier = 0 and edges.bits >= tiers.least_bits
     union all
     select decisions.key_high
-    from ({{ steward_decisions() }}) as decisions
+    from {{ decisions }} as decisions
     inner join {{ changed }} as changed on decisions.key_low = changed.record_key
     union all
     select decisions.key_low
-    from ({{ steward_decisions() }}) as decisions
+    from {{ decisions }} as decisions
     inner join {{ changed }} as changed on decisions.key_high = changed.record_key
 {%- endmacro %}
 
@@ -79,11 +79,11 @@ not in the index yet.
 {%- endmacro %}
 
 {#-
-edges_among(touched, edges, tiers): of the edges of these records, the links (is_link), with what they weigh,
-and the conflicts (is_conflict): pairs that one entity must not hold both of (`conflict_bits`). A steward's
-decision stands above both.
+edges_among(touched, edges, decisions, tiers): of the edges of these records, the links (is_link), with what they weigh,
+and the conflicts (is_conflict): pairs that one entity must not hold both of (`conflict_bits`). What is decided of a pair
+(`pair_decisions`) stands above both.
 -#}
-{% macro edges_among(touched, edges, tiers) -%}
+{% macro edges_among(touched, edges, decisions, tiers) -%}
     select
         key_low,
         key_high,
@@ -115,7 +115,7 @@ decision stands above both.
                 false as is_link,
                 false as is_conflict,
                 decisions.decision as steward_decision
-            from ({{ steward_decisions() }}) as decisions
+            from {{ decisions }} as decisions
             inner join {{ touched }} as touched on decisions.key_low = touched.record_key
         ) as judged
     ) as decided
@@ -125,13 +125,34 @@ decision stands above both.
         or max(case decision when 'must_link' then false when 'cannot_link' then true else is_conflict end)
 {%- endmacro %}
 
-{#- steward_decisions(): the latest decision of each pair. -#}
-{% macro steward_decisions() -%}
+{#-
+pair_decisions(): what is known of pairs whatever the evidence: the steward's latest decision, else that their source has
+merged the one into the other. key_low, key_high, decision and decided_by (`steward` or `merge`).
+-#}
+{% macro pair_decisions() -%}
     select
         least(record_a, record_b) as key_low,
         greatest(record_a, record_b) as key_high,
-        max_by(decision, decided_at) as decision
-    from {{ ref('er_steward_overrides') }} {{ pinned(ref('er_steward_overrides')) }}
+        max_by(decision, decided_at) as decision,
+        max_by(decided_by, decided_at) as decided_by
+    from (
+        select
+            record_a,
+            record_b,
+            decision,
+            decided_at,
+            'steward' as decided_by
+        from {{ ref('er_steward_overrides') }} {{ pinned(ref('er_steward_overrides')) }}
+        union all
+        select
+            record_key as record_a,
+            merged_into_key as record_b,
+            'must_link' as decision,
+            '' as decided_at,
+            'merge' as decided_by
+        from {{ ref('er_source_records') }} {{ pinned(ref('er_source_records')) }}
+        where merged_into_key is not null
+    ) as decisions
     where record_a <> record_b
     group by least(record_a, record_b), greatest(record_a, record_b)
 {%- endmacro %}

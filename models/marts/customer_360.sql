@@ -14,11 +14,13 @@ records as (
 
     select
         records.*,
+        not coalesce(records.is_merged_away, false) as is_counted,
         concat(
-            case records.source
-                when 'shopify' then '1'
-                when 'hubspot' then '2'
-                when 'stripe' then '3'
+            case
+                when coalesce(records.is_merged_away, false) then '5'
+                when records.source = 'shopify' then '1'
+                when records.source = 'hubspot' then '2'
+                when records.source = 'stripe' then '3'
                 else '4'
             end,
             records.source_id
@@ -40,11 +42,11 @@ profiles as (
         min_by(phone_normalized, precedence) filter (where phone_normalized is not null) as phone,
         {{ joined_values('phone_normalized') }} as phones,
         {{ joined_values('source') }} as sources,
-        count(*) as record_count,
-        count(*) filter (where source = 'shopify') as shopify_record_count,
-        count(*) filter (where source = 'stripe') as stripe_record_count,
-        count(*) filter (where source = 'hubspot') as hubspot_record_count,
-        count(*) filter (where source = 'shop') as shop_record_count,
+        count(*) filter (where is_counted) as record_count,
+        count(*) filter (where is_counted and source = 'shopify') as shopify_record_count,
+        count(*) filter (where is_counted and source = 'stripe') as stripe_record_count,
+        count(*) filter (where is_counted and source = 'hubspot') as hubspot_record_count,
+        count(*) filter (where is_counted and source = 'shop') as shop_record_count,
         count(distinct source) as source_count
     from records
     group by entity_id

@@ -37,21 +37,22 @@
     from {{ ref('er_candidate_edges') }} {{ pinned(ref('er_candidate_edges')) }} as edges
 {%- endset -%}
 
+{%- set text = dbt.type_string() -%}
+{%- set decisions = kept_rows(
+    'decisions', pair_decisions(), {'key_low': text, 'key_high': text, 'decision': text, 'decided_by': text}
+) -%}
+
 {#- Only changed records, those they are linked to and the groups of both are resolved again. -#}
 {%- set changed = kept_rows(
-    'changed', changed_records, {'record_key': dbt.type_string()}
+    'changed', changed_records, {'record_key': text}
 ) if is_incremental() -%}
 {%- set touched = kept_rows(
     'touched',
-    touched_records(changed, known_records, known_edges, size.is_other),
-    {
-        'record_key': dbt.type_string(),
-        'stored_entity_id': dbt.type_string(),
-        'stored_created_at': 'timestamp',
-    },
+    touched_records(changed, known_records, known_edges, decisions, size.is_other),
+    {'record_key': text, 'stored_entity_id': text, 'stored_created_at': 'timestamp'},
 ) -%}
 {%- set components = resolved_components(
-    touched, edges_among(touched, known_edges, ref('er_tiers')), all_tiers()
+    touched, edges_among(touched, known_edges, decisions, ref('er_tiers')), all_tiers()
 ) -%}
 
 {%- set members -%}
@@ -69,7 +70,7 @@
     left join {{ components }} as components on touched.record_key = components.record_key
 {%- endset -%}
 
-{{ reads(changed_records ~ known_records ~ known_edges) }}
+{{ reads(changed_records ~ known_records ~ known_edges ~ pair_decisions()) }}
 with
 
 resolved as (
@@ -99,6 +100,7 @@ select
     cast(bits as decimal(8, 2)) as match_bits,
     resolution_group,
     is_cut,
+    merged_into_key is not null as is_merged_away,
     cast({{ size.offset_bits }} as int) as size_offset_bits,
     coalesce(stored_created_at, {{ run_timestamp() }}) as created_at,
     {{ run_timestamp() }} as updated_at,

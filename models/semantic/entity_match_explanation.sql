@@ -30,7 +30,10 @@ ranked as (
         *,
         row_number() over (
             partition by record_key
-            order by case kind when 'steward' then 1 else 2 end, bits desc, linked_record_key asc
+            order by
+                case kind when 'steward' then 1 when 'merge' then 2 else 3 end,
+                bits desc,
+                linked_record_key asc
         ) as _rank
     from links
 

@@ -1,9 +1,23 @@
 {{ config(unique_key='record_key') }}
 
+{%- set customer_merges -%}
+    select
+        customer_id as record_id,
+        merged_into_id
+    from {{ ref('stg_shopify_customer_merges') }} {{ pinned(ref('stg_shopify_customer_merges')) }}
+{%- endset -%}
+{%- set contact_merges -%}
+    select
+        concat(portal_id, ':', contact_id) as record_id,
+        concat(portal_id, ':', merged_into_id) as merged_into_id
+    from {{ ref('stg_hubspot_contacts') }} {{ pinned(ref('stg_hubspot_contacts')) }}
+    where merged_into_id is not null and not is_erased
+{%- endset -%}
 {%- set unread_records -%}
     select
         'shopify' as source,
-        customer_id as source_id,
+        source_id,
+        concat('shopify:', merged_into_id) as merged_into_key,
         email,
         phone,
         first_name,
@@ -13,13 +27,18 @@
         city,
         postal_code,
         country,
-        not is_deleted as is_living
-    from {{ ref('stg_shopify_customers') }}
-    {{ since_watermark(ref('stg_shopify_customers'), '_staged_at') }}
+        is_living
+    from (
+        {{ with_merges(
+            ref('stg_shopify_customers'), 'customer_id', customer_merges,
+            are_new=not is_unchanged(ref('stg_shopify_customer_merges'))
+        ) }}
+    ) as customers
     union all
     select
         'stripe' as source,
         customer_id as source_id,
+        cast(null as {{ dbt.type_string() }}) as merged_into_key,
         email,
         phone,
         cast(null as {{ dbt.type_string() }}) as first_name,
@@ -35,7 +54,8 @@
     union all
     select
         'hubspot' as source,
-        concat(portal_id, ':', contact_id) as source_id,
+        source_id,
+        concat('hubspot:', merged_into_id) as merged_into_key,
         email,
         phone,
         first_name,
@@ -45,13 +65,17 @@
         city,
         postal_code,
         country,
-        not is_deleted as is_living
-    from {{ ref('stg_hubspot_contacts') }}
-    {{ since_watermark(ref('stg_hubspot_contacts'), '_staged_at') }}
+        is_living
+    from (
+        {{ with_merges(
+            ref('stg_hubspot_contacts'), "concat(portal_id, ':', contact_id)", contact_merges
+        ) }}
+    ) as contacts
     union all
     select
         'shop' as source,
         user_id as source_id,
+        cast(null as {{ dbt.type_string() }}) as merged_into_key,
         email,
         phone,
         cast(null as {{ dbt.type_string() }}) as first_name,
@@ -97,6 +121,7 @@ select
     postal_code_normalized,
     city_normalized,
     country_code,
+    merged_into_key,
     first_name_rarity_bits,
     last_name_rarity_bits,
     not is_living as is_deleted,

@@ -13,7 +13,7 @@ counted as (
     select
         entity_id,
         -1 as entity_count,
-        -count(*) as record_count,
+        -sum(case when is_merged_away then 0 else 1 end) as record_count,
         0 as order_count
     from {{ ref('entity_index') }}
     group by entity_id

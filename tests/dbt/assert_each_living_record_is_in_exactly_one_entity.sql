@@ -1,4 +1,4 @@
--- The entity index holds each living record of staging once, and no other.
+-- The entity index holds each living record of staging once, and no other but those merged away.
 with
 
 staged as (
@@ -44,6 +44,7 @@ counted as (
         0 as staged_count,
         1 as indexed_count
     from {{ ref('entity_index') }}
+    where not coalesce(is_merged_away, false)
 
 )
 

@@ -37,6 +37,12 @@ def land(lake: Lake, events: Iterable[Event], first: int = 0) -> None:
     lake.land([delivery(configs[event.source], event, number) for number, event in enumerate(events, start=first)])
 
 
+MERGE = {
+    "admin_graphql_api_customer_kept_id": "gid://shopify/Customer/5",
+    "admin_graphql_api_customer_deleted_id": "gid://shopify/Customer/6",
+}
+
+
 def shopify(topic: str, body: dict[str, Any], shop: str = "mine.example.com") -> Event:
     return Event("shopify", {"x-shopify-topic": topic, "x-shopify-shop-domain": shop}, body)
 
@@ -59,6 +65,8 @@ def test_a_shopify_body_sent_again_under_another_id_stamp_and_shop_changes_no_st
         ("orders/create", {**ORDER, "id": 3}),
         ("orders/delete", {"id": 3}),
         ("customers/create", {**customer, "updated_at": "2026-01-05T10:00:00Z"}),
+        ("customers/merge", {**MERGE, "status": "completed"}),
+        ("customers/merge", {**MERGE, "status": "failed"}),
         ("refunds/create", {"id": 4, "order_id": 1, "created_at": "2026-01-05T10:00:00Z", "transactions": [REFUND]}),
         ("customers/redact", {"shop_id": 7, "shop_domain": "mine", "customer": customer, "orders_to_redact": [1]}),
     ]

@@ -41,6 +41,7 @@ class World:
             self._order(),
             self._order(),
             self._shopify_customer(),
+            self._shopify_merge(),
             self._deleted(),
             self._refund(),
             self._charge(),
@@ -85,6 +86,15 @@ class World:
     def _deleted(self) -> st.SearchStrategy[Event]:
         topics = st.sampled_from(["orders/delete", "customers/delete"])
         return st.tuples(topics, self._id()).map(lambda found: _shopify(found[0], {"id": found[1]}))
+
+    def _shopify_merge(self) -> st.SearchStrategy[Event]:
+        global_id = self._id().map(lambda number: f"gid://shopify/Customer/{number}")
+        fields = {
+            "admin_graphql_api_customer_kept_id": global_id,
+            "admin_graphql_api_customer_deleted_id": global_id,
+            "status": st.sampled_from(["in_progress", "failed", "completed", "completed"]),
+        }
+        return st.fixed_dictionaries(fields).map(lambda body: _shopify("customers/merge", body))
 
     def _refund(self) -> st.SearchStrategy[Event]:
         transaction = st.fixed_dictionaries(

@@ -20,7 +20,10 @@ MAY_READ = {
     "metadata": {"raw", "staging", "semantic", "analytics", "metadata"},
 }
 REFERENCE = r"(?:ref|source)\((?:\s*'\w+'\s*,?)+\)"
-PINNING = rf"(?:since_watermark|pinned|changed_keys|latest_changes|database_changes|moved_records)\(\s*{REFERENCE}"
+PINNING = (
+    r"(?:since_watermark|pinned|is_unchanged|changed_keys|latest_changes|database_changes|moved_records|with_merges)"
+    rf"\(\s*{REFERENCE}"
+)
 
 Node = dict[str, Any]
 

@@ -70,6 +70,32 @@ def test_history_moves_with_customers_who_become_one_and_back_when_they_are_two_
     assert _remap(lake) == {retired: joined["1"]}
 
 
+def test_contacts_that_hubspot_merged_are_one_customer_as_long_as_the_merged_one_lives(lake: Lake) -> None:
+    mailbox = {"source": "hubspot", "source_id": "p:8", "email": _MAILBOX["email"]}
+    named = {**_NAMED, "source": "hubspot", "source_id": "p:5"}
+    stage(lake.catalog, _people(_MAILBOX, mailbox, named))
+    lake.dbt("run", "--select", *_MODELS)
+    before = _entities(lake)
+    assert before["1"] == before["p:8"] != before["p:5"]
+
+    stage(lake.catalog, _people(mailbox), replace=True, merged_into="5")
+    lake.dbt("run", "--select", *_MODELS)
+    joined = _entities(lake)
+    assert len(set(joined.values())) == 1
+    merged = [row["source_id"] for row in lake.rows("semantic.entity_index") if row["is_merged_away"]]
+    assert merged == ["p:8"]
+    (customer,) = lake.rows("marts.customer_360")
+    assert (customer["record_count"], customer["hubspot_record_count"]) == (2, 1)
+    links = query(lake.catalog, "select key_low, key_high from semantic.er_edges where kind = 'merge'").to_pylist()
+    assert links == [{"key_low": "hubspot:p:5", "key_high": "hubspot:p:8"}]
+
+    stage(lake.catalog, _people(named), replace=True, deleted=True)
+    lake.dbt("run", "--select", *_MODELS)
+    assert _entities(lake).keys() == {"1"}
+    kept = {row["record_key"] for row in lake.rows("semantic.er_source_records") if row["email"] or row["phone"]}
+    assert kept == {"shopify:1"}
+
+
 def _check_what_is_told(lake: Lake, retired: str, kept: str) -> None:
     """That one record moved and because of which link, what holds the entity together, and why each record is in it."""
     (moved,) = query(lake.catalog, "select * from semantic.entity_changes").to_pylist()

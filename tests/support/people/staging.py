@@ -21,10 +21,18 @@ _KEYS = {"shopify": "customer_id", "stripe": "customer_id", "hubspot": "contact_
 _CHUNK = 10_000
 
 
-def stage(catalog: Catalog, records: pa.Table, *, replace: bool = False, deleted: bool = False) -> None:
+def stage(
+    catalog: Catalog,
+    records: pa.Table,
+    *,
+    replace: bool = False,
+    deleted: bool = False,
+    merged_into: str | None = None,
+) -> None:
     """Append `records` to their staging tables, which dbt has made; one commit per table.
 
     `replace` takes the rows of the same keys out in the same commit: an update, or with `deleted` a soft delete.
+    Contacts of HubSpot may be `merged_into` another one.
     """
     now = datetime.now(UTC)
     for source, name in TABLES.items():
@@ -32,7 +40,10 @@ def stage(catalog: Catalog, records: pa.Table, *, replace: bool = False, deleted
         if part.num_rows == 0:
             continue
         table = catalog.load_table(f"staging.{name}")
-        rows = _rows(source, part, table.schema().as_arrow(), now, deleted)
+        rows = _rows(source, part, table.schema().as_arrow(), now, deleted or merged_into is not None)
+        if merged_into is not None:
+            place = rows.schema.get_field_index("merged_into_id")
+            rows = rows.set_column(place, "merged_into_id", _all(merged_into, rows.num_rows))
         with table.transaction() as transaction:
             if replace:
                 ids = rows[_KEYS[source]].to_pylist()
@@ -84,4 +95,4 @@ def _chunks(values: pa.Array | pa.ChunkedArray) -> Sequence[pa.Array]:
 def make_tables(lake: Lake) -> None:
     """The staging tables of customers as dbt makes them, empty."""
     lake.land([])
-    lake.dbt("run", "--select", *(f"+{name}" for name in TABLES.values()))
+    lake.dbt("run", "--select", *(f"+{name}" for name in (*TABLES.values(), "stg_shopify_customer_merges")))

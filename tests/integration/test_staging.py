@@ -16,6 +16,10 @@ SHOPIFY = ("currencies", "staging.shopify")
 ORDER = {"updated_at": "2026-01-05T10:00:00Z", "currency": "USD", "total_price": "10.00", "line_items": []}
 LINE = {"id": 11, "price": "5.00", "quantity": 1}
 REFUND = {"kind": "refund", "status": "success", "amount": "1.00", "currency": "USD"}
+MERGE = {
+    "admin_graphql_api_customer_kept_id": "gid://shopify/Customer/5",
+    "admin_graphql_api_customer_deleted_id": "gid://shopify/Customer/6",
+}
 CHARGE = {"object": "charge", "currency": "usd", "livemode": True, "created": 1_767_600_000}
 
 
@@ -35,12 +39,6 @@ def land(lake: Lake, events: Iterable[Event], first: int = 0) -> None:
         name: load_source(PROJECT_ROOT / f"config/webhooks/{name}.yaml") for name in ("shopify", "stripe", "hubspot")
     }
     lake.land([delivery(configs[event.source], event, number) for number, event in enumerate(events, start=first)])
-
-
-MERGE = {
-    "admin_graphql_api_customer_kept_id": "gid://shopify/Customer/5",
-    "admin_graphql_api_customer_deleted_id": "gid://shopify/Customer/6",
-}
 
 
 def shopify(topic: str, body: dict[str, Any], shop: str = "mine.example.com") -> Event:

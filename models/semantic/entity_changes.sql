@@ -25,7 +25,7 @@ members as (
         coalesce(moved.old_entity_id, present.entity_id) as before_entity_id
     from ({{ members_of_entities() }}) as present
     left join {{ moved }} as moved on present.record_key = moved.record_key
-    where present.entity_id in (select new_entity_id from {{ moved }} as moved_to)
+    where present.entity_id in (select moved_to.new_entity_id from {{ moved }} as moved_to)
 
 ),
 
@@ -57,9 +57,15 @@ causes as (
             partition by before_entity_id, entity_id order by bits desc, key_low asc, key_high asc
         ) as _rank
     from (
-        select *
+        select
+            *,
+            low_before as before_entity_id
         from bridges
-        {{ each_of(['low_before', 'high_before'], 'before_entity_id') }}
+        union all
+        select
+            *,
+            high_before as before_entity_id
+        from bridges
     ) as both_sides
 
 )

@@ -11,15 +11,15 @@ edges as (
 links as (
 
     select
+        *,
         key_low as record_key,
-        key_high as linked_record_key,
-        edges.*
+        key_high as linked_record_key
     from edges
     union all
     select
+        *,
         key_high as record_key,
-        key_low as linked_record_key,
-        edges.*
+        key_low as linked_record_key
     from edges
 
 ),

@@ -102,12 +102,18 @@ def largest_block() -> str:
     return "1"
 
 
-def a_query(*arguments: object) -> str:
+def a_query(*arguments: object, **options: object) -> str:
     """Any query."""
     return "select * from pairs"
 
 
 candidate_pairs = scored_pairs = pairs_no_more = touched_records = edges_among = a_query
+accepted_edges = members_of_entities = pair_decisions = with_merges = a_query
+
+
+def level_text(name: str) -> str:
+    """Any text."""
+    return f"cast({name}_level as varchar(1))"
 
 
 def kept_rows(name: str, sql: str, columns: dict[str, str], as_table: bool = True) -> str:

@@ -61,11 +61,6 @@ few_rows(sql, columns): the rows of a query as lists of texts, null for null; nu
     )
 {%- endmacro %}
 
-{#- are_few(relation): whether `kept_rows` gave literals. -#}
-{% macro are_few(relation) %}
-    {% do return(execute and is_building() and relation.startswith('(')) %}
-{% endmacro %}
-
 {#- is_small_part(kept): whether a kept step has few rows beside a large lake: few enough to be handed to each task. -#}
 {% macro is_small_part(kept) %}
     {% do return(execute and is_building() and (kept.startswith('(') or rows_where(kept, 'true') <= 100000)) %}

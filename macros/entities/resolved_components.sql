@@ -1,35 +1,101 @@
 {#-
-resolved_components(touched, edges, tiers): which records are one entity, as one row per linked record:
+resolution(touched_sql, known_edges, decisions, changed): which of the touched records (`touched_records`) are one entity, as a
+relation with one row per record:
 
     record_key
-    resolution_group  the smallest record_key that links lead to, however weak
-    component_key     the smallest record_key of its entity
-    bits              its strongest link within the entity
-    is_cut            its group was too large or in conflict with itself, and its weakest links were cut
+    resolution_group   the smallest record_key that links lead to, however weak
+    component_key      the smallest record_key of its entity
+    bits               its strongest link within the entity, null if it is alone
+    is_cut             its group was too large or in conflict with itself, and its weakest links were cut
+    kept_entity_id     the existing id that its entity keeps, null if it gets a new one
+    stored_created_at  when it was first indexed, null if it is new
 
 A group stays whole if it is within the first tier's bounds. Others are looked at in all higher tiers at once, where fewer
-and fewer links hold: each record belongs to its part in the lowest tier in which that part is within bounds. For few
-`touched` records `edges` (a query) are looked at here, without more queries; for many, each step is kept as a table.
+and fewer links hold: each record belongs to its part in the lowest tier in which that part is within bounds. Few records
+are resolved here, with one query for their edges; for many, each step is kept as a table. Nobody counts what is touched
+where what has `changed` is a table already, being many.
 -#}
-{% macro resolved_components(touched, edges, tiers) -%}
+{% macro resolution(touched_sql, known_edges, decisions, changed=none) -%}
     {%- set text = dbt.type_string() -%}
-    {%- set edge_types = {
-        'key_low': text, 'key_high': text, 'bits': 'decimal(9, 2)', 'is_link': 'boolean', 'is_conflict': 'boolean',
+    {%- set types = {
+        'record_key': text, 'stored_entity_id': text, 'stored_created_at': 'timestamp', 'is_gone': 'boolean',
     } -%}
-    {%- if are_few(touched) -%}
-        {%- set tier_types = {'tier': 'int', 'least_bits': 'decimal(6, 2)', 'most_records': 'int'} -%}
-        {%- set rows = components_of_rows(
-            rows_of(edges, edge_types), rows_of('select * from ' ~ tiers ~ ' as tiers order by tier', tier_types)
-        ) -%}
-        {{ literal_rows(rows, {
-            'record_key': text, 'component_key': text, 'resolution_group': text, 'is_cut': 'boolean',
-            'bits': 'decimal(9, 2)',
-        }) }}
+    {%- set rows = few_rows(touched_sql, types) if not changed or changed.startswith('(') -%}
+    {%- if rows is defined and rows is not none -%}
+        {{ resolution_of_rows(rows, edges_among(literal_rows(rows, types), known_edges, decisions, ref('er_tiers'))) }}
     {%- else -%}
-        {{ components_of_many(kept_table('edges', edges), tiers) }}
+        {%- set touched = kept_table('touched', touched_sql) -%}
+        {%- set edges = kept_table('edges', edges_among(touched, known_edges, decisions, ref('er_tiers'))) -%}
+        {{ resolution_of_many(touched, components_of_many(edges, all_tiers())) }}
     {%- endif -%}
 {%- endmacro %}
 
+{% macro resolution_of_rows(touched, edges) -%}
+    {%- set text = dbt.type_string() -%}
+    {%- set edge_rows = rows_of(edges, {
+        'key_low': text, 'key_high': text, 'bits': 'decimal(9, 2)', 'is_link': 'boolean', 'is_conflict': 'boolean',
+    }) -%}
+    {%- set tiers = rows_of(
+        'select * from ' ~ all_tiers() ~ ' as tiers order by tier',
+        {'tier': 'int', 'least_bits': 'decimal(6, 2)', 'most_records': 'int'}
+    ) -%}
+    {%- set found = {} -%}
+    {%- for record, component, group, is_cut, bits in components_of_rows(edge_rows, tiers) -%}
+        {%- do found.update({record: (component, group, is_cut, bits)}) -%}
+    {%- endfor -%}
+    {%- set claimants = [] -%}
+    {%- for record, id, created_at, is_gone in touched if id is not none and is_gone != 'true' -%}
+        {%- do claimants.append((id, found[record][0] if record in found else record, record, created_at)) -%}
+    {%- endfor -%}
+    {%- set kept = kept_ids_of_rows(claimants) -%}
+    {%- set rows = [] -%}
+    {%- for record, id, created_at, is_gone in touched -%}
+        {%- set component, group, is_cut, bits = found.get(record, (record, record, 'false', none)) -%}
+        {%- do rows.append([record, component, group, is_cut, bits, kept.get(component), created_at]) -%}
+    {%- endfor -%}
+    {{ literal_rows(rows, {
+        'record_key': text, 'component_key': text, 'resolution_group': text, 'is_cut': 'boolean', 'bits': 'decimal(9, 2)',
+        'kept_entity_id': text, 'stored_created_at': 'timestamp',
+    }) }}
+{%- endmacro %}
+
+{% macro resolution_of_many(touched, components) -%}
+    {%- set members -%}
+        select
+            touched.record_key,
+            coalesce(components.component_key, touched.record_key) as component_key,
+            coalesce(components.resolution_group, touched.record_key) as resolution_group,
+            coalesce(components.is_cut, false) as is_cut,
+            components.bits,
+            touched.stored_created_at,
+            case when not touched.is_gone then touched.stored_entity_id end as claimed_entity_id
+        from {{ touched }} as touched
+        left join {{ components }} as components on touched.record_key = components.record_key
+    {%- endset -%}
+    {%- if is_incremental() -%}
+        {%- set resolved = kept_table('resolved', members) -%}
+        (
+            select
+                resolved.*,
+                kept.kept_entity_id
+            from {{ resolved }} as resolved
+            left join (
+                {{ kept_entity_ids('select * from ' ~ resolved ~ ' as claimants') }}
+            ) as kept on resolved.component_key = kept.component_key
+        )
+    {%- else -%}
+        (
+            select
+                members.*,
+                cast(null as {{ dbt.type_string() }}) as kept_entity_id
+            from (
+                {{ members }}
+            ) as members
+        )
+    {%- endif -%}
+{%- endmacro %}
+
+{#- The records that are linked: record_key, component_key, resolution_group, is_cut and bits. -#}
 {% macro components_of_many(edges, tiers) -%}
     {%- set groups = kept_table('groups', whole_groups(edges, tiers)) -%}
     {%- set parts = kept_table('parts', parts_of_groups(edges, groups, tiers)) -%}
@@ -65,11 +131,9 @@ and fewer links hold: each record belongs to its part in the lowest tier in whic
 {% macro whole_groups(edges, tiers) -%}
     {%- set links -%}
         select
-            record_key,
-            key_low || ' ' || key_high as link_key,
-            bits as match_confidence
+            key_low as record_a,
+            key_high as record_b
         from {{ edges }} as edges
-        {{ each_of(['key_low', 'key_high'], 'record_key') }}
         where is_link
     {%- endset -%}
     {%- set components = connected_components(links, 'group') -%}
@@ -94,22 +158,13 @@ and fewer links hold: each record belongs to its part in the lowest tier in whic
     {%- set tier_text = 'cast(tiers.tier as ' ~ dbt.type_string() ~ ')' -%}
     {%- set links -%}
         select
-            record_key,
-            link_key,
-            bits as match_confidence
-        from (
-            select
-                edges.bits,
-                {{ tier_text }} || ':' || edges.key_low as low_node,
-                {{ tier_text }} || ':' || edges.key_high as high_node,
-                {{ tier_text }} || ':' || edges.key_low || ' ' || edges.key_high as link_key
-            from {{ edges }} as edges
-            inner join {{ groups }} as cut_groups
-                on edges.key_low = cut_groups.record_key and not cut_groups.is_whole
-            inner join {{ tiers }} as tiers on tiers.tier > 0 and edges.bits >= tiers.least_bits
-            where edges.is_link
-        ) as links_in_tiers
-        {{ each_of(['low_node', 'high_node'], 'record_key') }}
+            {{ tier_text }} || ':' || edges.key_low as record_a,
+            {{ tier_text }} || ':' || edges.key_high as record_b
+        from {{ edges }} as edges
+        inner join {{ groups }} as cut_groups
+            on edges.key_low = cut_groups.record_key and not cut_groups.is_whole
+        inner join {{ tiers }} as tiers on tiers.tier > 0 and edges.bits >= tiers.least_bits
+        where edges.is_link
     {%- endset -%}
     {%- set components -%}
         (

@@ -2,20 +2,22 @@
 touched_records(changed, records, edges, decisions, is_everything): the records whose entity may change: the changed ones, those they
 are linked to, and all of the groups these were in. No link leads from any of these to another record, so resolving them
 alone gives what resolving everything would. Added are stored_entity_id and stored_created_at, null for a record that is
-not in the index yet.
+not in the index yet, and is_gone, of a record that is no longer living. `changed` has record_key and is_gone.
 -#}
 {% macro touched_records(changed, records, edges, decisions, is_everything) -%}
     {%- if not is_incremental() -%}
     select
         record_key,
         cast(null as {{ dbt.type_string() }}) as stored_entity_id,
-        nullif({{ run_timestamp() }}, {{ run_timestamp() }}) as stored_created_at
+        nullif({{ run_timestamp() }}, {{ run_timestamp() }}) as stored_created_at,
+        is_deleted as is_gone
     from ({{ records }}) as records
     {%- elif is_everything or rebuild_asked() -%}
     select
         records.record_key,
         stored.entity_id as stored_entity_id,
-        stored.created_at as stored_created_at
+        stored.created_at as stored_created_at,
+        records.is_deleted as is_gone
     from ({{ records }}) as records
     left join {{ this }} as stored on records.source = stored.source and records.source_id = stored.source_id
     {%- else -%}
@@ -23,12 +25,14 @@ not in the index yet.
     select
         record_key,
         max(entity_id) as stored_entity_id,
-        max(created_at) as stored_created_at
+        max(created_at) as stored_created_at,
+        bool_or(is_gone) as is_gone
     from (
         select {{ small_side('resolved') if is_part }}
             {{ record_key() }} as record_key,
             stored.entity_id,
-            stored.created_at
+            stored.created_at,
+            false as is_gone
         from {{ this }} as stored
         inner join (
             select {{ small_side('affected') if is_part }} distinct resolution_group
@@ -44,7 +48,8 @@ not in the index yet.
         select
             record_key,
             null as entity_id,
-            null as created_at
+            null as created_at,
+            is_gone
         from {{ changed }} as changed
     ) as both_kinds
     group by record_key
@@ -79,50 +84,40 @@ not in the index yet.
 {%- endmacro %}
 
 {#-
-edges_among(touched, edges, decisions, tiers): of the edges of these records, the links (is_link), with what they weigh,
-and the conflicts (is_conflict): pairs that one entity must not hold both of (`conflict_bits`). What is decided of a pair
+edges_among(touched, edges, decisions, tiers): of the edges of these records, the links (is_link), with what they weigh, and
+the conflicts (is_conflict): pairs that one entity must not hold both of (`conflict_bits`). What is decided of a pair
 (`pair_decisions`) stands above both.
 -#}
 {% macro edges_among(touched, edges, decisions, tiers) -%}
+    {%- set is_conflict -%}
+        (
+            edges.bits < {{ var('conflict_bits') }}
+            or edges.bits < {{ var('conflict_bits_of_unlike_first_names') }}
+            and coalesce(edges.first_name_level = 0, false)
+        )
+    {%- endset -%}
     select
-        key_low,
-        key_high,
-        max(case when decision = 'must_link' then 999 else bits end) as bits,
-        max(case decision when 'must_link' then true when 'cannot_link' then false else is_link end) as is_link,
-        max(case decision when 'must_link' then false when 'cannot_link' then true else is_conflict end) as is_conflict
-    from (
-        select
-            judged.*,
-            max(steward_decision) over (partition by key_low, key_high) as decision
-        from (
-            select
-                edges.key_low,
-                edges.key_high,
-                edges.bits,
-                edges.bits >= tiers.least_bits as is_link,
-                edges.bits < {{ var('conflict_bits') }}
-                or edges.bits < {{ var('conflict_bits_of_unlike_first_names') }}
-                and coalesce(edges.first_name_level = 0, false) as is_conflict,
-                cast(null as {{ dbt.type_string() }}) as steward_decision
-            from ({{ edges }}) as edges
-            inner join {{ touched }} as touched on edges.key_low = touched.record_key
-            inner join {{ tiers }} as tiers on tiers.tier = 0
-            union all
-            select
-                decisions.key_low,
-                decisions.key_high,
-                null as bits,
-                false as is_link,
-                false as is_conflict,
-                decisions.decision as steward_decision
-            from {{ decisions }} as decisions
-            inner join {{ touched }} as touched on decisions.key_low = touched.record_key
-        ) as judged
-    ) as decided
-    group by key_low, key_high
-    having
-        max(case decision when 'must_link' then true when 'cannot_link' then false else is_link end)
-        or max(case decision when 'must_link' then false when 'cannot_link' then true else is_conflict end)
+        edges.key_low,
+        edges.key_high,
+        cast(edges.bits as decimal(9, 2)) as bits,
+        edges.bits >= tiers.least_bits as is_link,
+        {{ is_conflict }} as is_conflict
+    from ({{ edges }}) as edges
+    inner join {{ touched }} as touched on edges.key_low = touched.record_key
+    inner join {{ tiers }} as tiers on tiers.tier = 0
+    left join {{ decisions }} as decisions
+        on edges.key_low = decisions.key_low and edges.key_high = decisions.key_high and decisions.decision <> 'none'
+    where decisions.key_low is null and (edges.bits >= tiers.least_bits or {{ is_conflict }})
+    union all
+    select
+        decisions.key_low,
+        decisions.key_high,
+        cast(999 as decimal(9, 2)) as bits,
+        decisions.decision = 'must_link' as is_link,
+        decisions.decision = 'cannot_link' as is_conflict
+    from {{ decisions }} as decisions
+    inner join {{ touched }} as touched on decisions.key_low = touched.record_key
+    where decisions.decision <> 'none'
 {%- endmacro %}
 
 {#-

@@ -1,7 +1,7 @@
 {#-
-kept_entity_ids(members): adds to `members` kept_entity_id, the existing id that a record's component keeps; null where it
-keeps none. `members` is a query that yields record_key, component_key, stored_created_at and claimed_entity_id, the id
-that a living record had (null for a new one).
+kept_entity_ids(members): which existing ids are kept: component_key and kept_entity_id, for components that keep one.
+`members` is a query that yields record_key, component_key, stored_created_at and claimed_entity_id, the id that a living
+record had (null for a new one).
 
 A component claims the ids its records had. When entities merge, it keeps the id that is least by (earliest created_at
 among its claimants, entity_id); when one splits, the part with the most of its records keeps the id, of equal parts the
@@ -15,32 +15,35 @@ still open then is dropped, and the component gets a new id).
         {%- set claims.sql = grant_claims(claims.sql, round) -%}
     {%- endfor -%}
     select
-        *,
-        max(case when is_granted_3 then claimed_entity_id end) over (partition by component_key) as kept_entity_id
+        component_key,
+        claimed_entity_id as kept_entity_id
     from (
         {{ claims.sql }}
     ) as claims
+    where is_granted_3
 {%- endmacro %}
 
-{#- Records without a claim are spread by claim_key: in one window partition they would be one task's work. -#}
+{#- One row per id and component that claims it. -#}
 {% macro entity_id_claims(members) -%}
     select
         *,
-        min(stored_created_at) over (partition by claim_key) as entity_created_at,
-        count(*) over (partition by claim_key, component_key) as claimant_count,
-        min(record_key) over (partition by claim_key, component_key) as first_claimant,
+        min(first_created_at) over (partition by claimed_entity_id) as entity_created_at,
         false as is_granted_0
     from (
         select
-            *,
-            coalesce(claimed_entity_id, record_key) as claim_key
+            claimed_entity_id,
+            component_key,
+            count(*) as claimant_count,
+            min(record_key) as first_claimant,
+            min(stored_created_at) as first_created_at
         from (
             {{ members }}
         ) as members
-    ) as claimants
+        where claimed_entity_id is not null
+        group by claimed_entity_id, component_key
+    ) as claims
 {%- endmacro %}
 
-{#- All records of one claim have the same ranks. -#}
 {% macro grant_claims(claims, round) -%}
     {%- set granted = 'is_granted_' ~ (round - 1) -%}
     {%- set is_open = 'is_open_' ~ round -%}
@@ -48,19 +51,51 @@ still open then is dropped, and the component gets a new id).
         *,
         {{ granted }} or (
             {{ is_open }}
-            and dense_rank() over (partition by component_key, {{ is_open }} order by entity_created_at, claim_key) = 1
-            and dense_rank() over (
-                partition by claim_key, {{ is_open }} order by claimant_count desc, first_claimant
+            and row_number() over (
+                partition by component_key, {{ is_open }} order by entity_created_at, claimed_entity_id
+            ) = 1
+            and row_number() over (
+                partition by claimed_entity_id, {{ is_open }} order by claimant_count desc, first_claimant
             ) = 1
         ) as is_granted_{{ round }}
     from (
         select
             *,
-            claimed_entity_id is not null
-            and not bool_or({{ granted }}) over (partition by component_key)
-            and not bool_or({{ granted }}) over (partition by claim_key) as {{ is_open }}
+            not bool_or({{ granted }}) over (partition by component_key)
+            and not bool_or({{ granted }}) over (partition by claimed_entity_id) as {{ is_open }}
         from (
             {{ claims }}
         ) as claims
     ) as open_claims
 {%- endmacro %}
+
+{#-
+kept_ids_of_rows(claimants): what `kept_entity_ids` finds, for few records and without a query. `claimants` are tuples of
+claimed_entity_id (never null), component_key, record_key and stored_created_at as text; returns {component_key: id}.
+-#}
+{% macro kept_ids_of_rows(claimants) %}
+    {% set created = {} %}
+    {% set claims = {} %}
+    {% for id, component, record, created_at in claimants %}
+        {% do created.update({id: [created.get(id, created_at), created_at] | min}) %}
+        {% set count, first = claims.get((id, component), (0, record)) %}
+        {% do claims.update({(id, component): (count - 1, [first, record] | min(true))}) %}
+    {% endfor %}
+    {% set kept = {} %}
+    {% set taken = {} %}
+    {% for round in range(3) %}
+        {% set best_of_component = {} %}
+        {% set best_of_id = {} %}
+        {% for (id, component), claim in claims.items() if component not in kept and id not in taken %}
+            {% set wanted = (created[id], id) %}
+            {% do best_of_component.update({component: [best_of_component.get(component, wanted), wanted] | min}) %}
+            {% set offered = (claim, component) %}
+            {% do best_of_id.update({id: [best_of_id.get(id, offered), offered] | min}) %}
+        {% endfor %}
+        {% for component, (created_at, id) in best_of_component.items() if best_of_id[id][1] == component %}
+            {% do kept.update({component: id}) %}
+            {% do taken.update({id: true}) %}
+        {% endfor %}
+    {% endfor %}
+    {% do return(kept) %}
+{% endmacro %}

@@ -6,23 +6,41 @@
 ) }}
 
 {%- set changed_records -%}
-    select record_key
-    from {{ ref('er_source_records') }} {{ since_watermark(ref('er_source_records'), '_built_at') }}
-    union distinct
-    select record_key
-    from {{ ref('blocking_index') }} {{ since_watermark(ref('blocking_index'), '_built_at') }}
-    union distinct
-    select key_low as record_key
-    from {{ ref('er_candidate_edges') }} {{ since_watermark(ref('er_candidate_edges'), '_built_at') }}
-    union distinct
-    select key_high as record_key
-    from {{ ref('er_candidate_edges') }} {{ since_watermark(ref('er_candidate_edges'), '_built_at') }}
-    union distinct
-    select record_a as record_key
-    from {{ ref('er_steward_overrides') }} {{ if_changed(ref('er_steward_overrides')) }}
-    union distinct
-    select record_b as record_key
-    from {{ ref('er_steward_overrides') }} {{ if_changed(ref('er_steward_overrides')) }}
+    select
+        record_key,
+        bool_or(is_gone) as is_gone
+    from (
+        select
+            record_key,
+            is_deleted as is_gone
+        from {{ ref('er_source_records') }} {{ since_watermark(ref('er_source_records'), '_built_at') }}
+        union all
+        select
+            record_key,
+            false as is_gone
+        from {{ ref('blocking_index') }} {{ since_watermark(ref('blocking_index'), '_built_at') }}
+        union all
+        select
+            key_low as record_key,
+            false as is_gone
+        from {{ ref('er_candidate_edges') }} {{ since_watermark(ref('er_candidate_edges'), '_built_at') }}
+        union all
+        select
+            key_high as record_key,
+            false as is_gone
+        from {{ ref('er_candidate_edges') }} {{ since_watermark(ref('er_candidate_edges'), '_built_at') }}
+        union all
+        select
+            record_a as record_key,
+            false as is_gone
+        from {{ ref('er_steward_overrides') }} {{ if_changed(ref('er_steward_overrides')) }}
+        union all
+        select
+            record_b as record_key,
+            false as is_gone
+        from {{ ref('er_steward_overrides') }} {{ if_changed(ref('er_steward_overrides')) }}
+    ) as changes
+    group by record_key
 {%- endset -%}
 {%- set known_records -%}
     select *
@@ -44,65 +62,38 @@
 
 {#- Only changed records, those they are linked to and the groups of both are resolved again. -#}
 {%- set changed = kept_rows(
-    'changed', changed_records, {'record_key': text}
+    'changed', changed_records, {'record_key': text, 'is_gone': 'boolean'}
 ) if is_incremental() -%}
-{%- set touched = kept_rows(
-    'touched',
-    touched_records(changed, known_records, known_edges, decisions, size.is_other),
-    {'record_key': text, 'stored_entity_id': text, 'stored_created_at': 'timestamp'},
+{%- set resolved = resolution(
+    touched_records(changed, known_records, known_edges, decisions, size.is_other), known_edges, decisions, changed
 ) -%}
-{%- set components = resolved_components(
-    touched, edges_among(touched, known_edges, decisions, ref('er_tiers')), all_tiers()
-) -%}
-
-{%- set members -%}
-    select
-        records.*,
-        not records.is_deleted as is_living,
-        coalesce(components.component_key, records.record_key) as component_key,
-        components.bits,
-        coalesce(components.resolution_group, records.record_key) as resolution_group,
-        coalesce(components.is_cut, false) as is_cut,
-        touched.stored_created_at,
-        case when not records.is_deleted then touched.stored_entity_id end as claimed_entity_id
-    from {{ touched }} as touched
-    inner join ({{ known_records }}) as records on touched.record_key = records.record_key
-    left join {{ components }} as components on touched.record_key = components.record_key
-{%- endset -%}
 
 {{ reads(changed_records ~ known_records ~ known_edges ~ pair_decisions()) }}
-with
-
-resolved as (
-
-    {{ kept_entity_ids(members) }}
-
-)
-
 -- A record that is no longer living has no entity_id, and leaves the index.
 select
     case
-        when is_living
-            then coalesce(kept_entity_id, {{ new_entity_id('component_key') }})
+        when not records.is_deleted
+            then coalesce(resolved.kept_entity_id, {{ new_entity_id('resolved.component_key') }})
     end as entity_id,
-    source,
-    source_id,
-    email,
-    email_normalized,
-    phone,
-    phone_normalized,
-    first_name,
-    last_name,
-    full_name,
+    records.source,
+    records.source_id,
+    records.email,
+    records.email_normalized,
+    records.phone,
+    records.phone_normalized,
+    records.first_name,
+    records.last_name,
+    records.full_name,
     cast(
-        coalesce(1 / (1 + power(2e0, -cast(bits as double))), 1) as decimal(5, 2)
+        coalesce(1 / (1 + power(2e0, -cast(resolved.bits as double))), 1) as decimal(5, 2)
     ) as match_confidence,
-    cast(bits as decimal(8, 2)) as match_bits,
-    resolution_group,
-    is_cut,
-    merged_into_key is not null as is_merged_away,
+    cast(resolved.bits as decimal(8, 2)) as match_bits,
+    resolved.resolution_group,
+    resolved.is_cut,
+    records.merged_into_key is not null as is_merged_away,
     cast({{ size.offset_bits }} as int) as size_offset_bits,
-    coalesce(stored_created_at, {{ run_timestamp() }}) as created_at,
+    coalesce(resolved.stored_created_at, {{ run_timestamp() }}) as created_at,
     {{ run_timestamp() }} as updated_at,
     {{ run_timestamp() }} as _built_at
-from resolved
+from ({{ known_records }}) as records
+inner join {{ resolved }} as resolved on records.record_key = resolved.record_key

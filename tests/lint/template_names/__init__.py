@@ -136,9 +136,9 @@ def if_changed(relation: object) -> str:
     return ""
 
 
-def resolved_components(*arguments: object) -> str:
+def resolution(*arguments: object) -> str:
     """Any relation."""
-    return "components"
+    return "resolution"
 
 
 def lake_size(records: object) -> dict[str, object]:

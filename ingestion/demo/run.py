@@ -181,7 +181,8 @@ def _landed(counts: Counts) -> str:
 
 
 def _table_rows(catalog: Catalog, built: BuildReport) -> dict[str, int]:
-    return {name: catalog.load_table(name).scan().count() for name in built.tables.values()}
+    tables = (name for name in built.tables.values() if catalog.table_exists(name))  # a view has no rows of its own
+    return {name: catalog.load_table(name).scan().count() for name in tables}
 
 
 def _log_to(path: Path, level: str) -> None:

@@ -24,7 +24,8 @@ _LONG = 0.01  # share that stays open for a while before its end
 _LONG_SECONDS = (0.2, 2.0)
 _CONFLICTS_OF_MARIADB = (1205, 1213, 1020, 1062, 1451, 1452)  # lock wait, deadlock, changed row, duplicate, references
 _CONFLICTS_OF_POSTGRES = (
-    psycopg.errors.TransactionRollback,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
     psycopg.errors.IntegrityError,
     psycopg.errors.LockNotAvailable,
 )
@@ -159,7 +160,7 @@ def _write_one(shop: Facts, chance: Random, done: Callable[[], bool], written: W
                 else:
                     connection.commit()
             except (psycopg.Error, pymysql.Error) as error:
-                if not _is_conflict(error):
+                if not is_conflict(error):
                     raise
                 connection.rollback()
                 with lock:
@@ -191,10 +192,11 @@ def _transactions(shop: Facts) -> Iterator[Any]:
         connection.close()
 
 
-def _is_conflict(error: psycopg.Error | pymysql.Error) -> bool:
+def is_conflict(error: Exception) -> bool:
+    """Whether transactions got in each other's way: taken back, the same may be tried again."""
     if isinstance(error, psycopg.Error):
         return isinstance(error, _CONFLICTS_OF_POSTGRES)
-    return bool(error.args) and error.args[0] in _CONFLICTS_OF_MARIADB
+    return isinstance(error, pymysql.Error) and bool(error.args) and error.args[0] in _CONFLICTS_OF_MARIADB
 
 
 def _explained(shop: Facts, error: Exception) -> PermanentError | RetryableError:

@@ -2,18 +2,21 @@
 
 import os
 import signal
+import threading
 import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import psycopg
+import pymysql
 import pytest
 
 from ingestion.errors import RetryableError, UsageError
 from ingestion.stack.shop.changes import WEIGHTS
 from ingestion.stack.shop.load import ensure_shop
 from ingestion.stack.shop.tables import TABLES
-from ingestion.stack.shop.writers import Written, write, writing
+from ingestion.stack.shop.writers import Written, is_conflict, write, writing
 from tests.support.databases import TestMariaDb, TestPostgres, TestServer, server_in
 
 
@@ -127,3 +130,31 @@ def test_a_server_that_dies_under_its_writers_is_a_clear_error(state: Path, name
 def test_a_database_that_is_no_shop_is_refused(database_server: TestServer) -> None:
     with pytest.raises(UsageError, match=r"is not a whole shop .*frazil stack up"):
         write(database_server.database(), 5)
+
+
+def test_a_deadlock_is_a_conflict_and_no_lost_connection(database_server: TestServer) -> None:
+    name = database_server.database().database
+    errors: list[Exception] = []
+    with database_server.connect(name) as main, main.cursor() as cursor:
+        cursor.execute("create table pairs (id int primary key, n int)")
+        cursor.execute("insert into pairs values (1, 0), (2, 0)")
+    ready = threading.Barrier(2)
+
+    def work(first: int, second: int) -> None:
+        with database_server.connect(name) as connection, connection.cursor() as cursor:
+            cursor.execute("begin")
+            cursor.execute(f"update pairs set n = 1 where id = {first}")
+            ready.wait(60)
+            try:
+                cursor.execute(f"update pairs set n = 1 where id = {second}")
+            except (psycopg.Error, pymysql.Error) as error:
+                errors.append(error)
+            cursor.execute("rollback")
+
+    threads = [threading.Thread(target=work, args=pair) for pair in ((1, 2), (2, 1))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert [is_conflict(error) for error in errors] == [True]

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TextIO
 
-from ingestion.errors import PermanentError, UsageError
+from ingestion.errors import PermanentError, RetryableError, UsageError
 from ingestion.progress import progress
 from ingestion.stack.connect import connect_mariadb, connect_postgres
 from ingestion.stack.part import Facts
@@ -18,6 +18,7 @@ DATABASE = "shop"
 _LOADING = "shop: loading"  # MariaDB's comment until the end; in PostgreSQL the database has another name until then
 _LOADED = re.compile(r"shop: seed (-?\d+), scale (\S+)")
 _BLOCK = 1 << 20
+_LOCK_SECONDS = 3_600
 
 OnRows = Callable[[int], None]
 
@@ -32,6 +33,10 @@ class Contents:
 
 class _Target(Protocol):
     """A server that gets a shop."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Wait until nobody else makes this shop; a process that was killed does while its last statement goes on."""
+        ...
 
     def comment(self) -> str | None:
         """What is written at the database; None when there is none, or its load was cut short."""
@@ -62,19 +67,21 @@ def ensure_shop(
     wanted = Contents(1 if seed is None else seed, 1.0 if scale is None else scale)
     servers = list(servers)
     empty = []
-    for facts in servers:
-        shop = facts.of(name)
-        target = _target(facts, name)
-        found = _contents(target, shop)
-        if found is None:
-            empty.append((shop, target))
-        elif (scale not in (None, found.scale)) or (seed not in (None, found.seed)):
-            raise UsageError(
-                f"{shop.url} was made from seed {found.seed} and scale {found.scale:g}; leave out "
-                "--scale and --seed to use it, or run `frazil stack down --remove` first to make another"
-            )
-    if empty:
-        with _generated(Shop(wanted.seed, wanted.scale), stream) as files:
+    with ExitStack() as stack:
+        for facts in servers:
+            shop = facts.of(name)
+            target = _target(facts, name)
+            stack.enter_context(target.alone())
+            found = _contents(target, shop)
+            if found is None:
+                empty.append((shop, target))
+            elif (scale not in (None, found.scale)) or (seed not in (None, found.seed)):
+                raise UsageError(
+                    f"{shop.url} was made from seed {found.seed} and scale {found.scale:g}; leave out "
+                    "--scale and --seed to use it, or run `frazil stack down --remove` first to make another"
+                )
+        if empty:
+            files = stack.enter_context(_generated(Shop(wanted.seed, wanted.scale), stream))
             for shop, target in empty:
                 _fill(target, shop, wanted, files, stream)
     return [facts.of(name) for facts in servers]
@@ -107,6 +114,14 @@ def _fill(target: _Target, shop: Facts, contents: Contents, files: Files, stream
 class _PostgresTarget:
     def __init__(self, facts: Facts, name: str) -> None:
         self._facts, self._name = facts, name
+        self._holder: Any = None  # has the lock, and runs what must have ended before another process may begin
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        with connect_postgres(self._facts) as connection:
+            connection.execute("select pg_advisory_lock(hashtext(%s))", (f"frazil shop {self._name}",))
+            self._holder = connection
+            yield
 
     def comment(self) -> str | None:
         query = "select coalesce(shobj_description(oid, 'pg_database'), '') from pg_database where datname = %s"
@@ -120,10 +135,9 @@ class _PostgresTarget:
         self._fill(self._facts.of(draft), files, on_rows)
         self._run(f"comment on database {draft} is '{comment}'", f"alter database {draft} rename to {self._name}")
 
-    def _run(self, *statements: Any) -> None:
-        with connect_postgres(self._facts) as connection:
-            for statement in statements:
-                connection.execute(statement)
+    def _run(self, *statements: str) -> None:
+        for statement in statements:
+            self._holder.execute(statement)
 
     @staticmethod
     def _fill(draft: Facts, files: Files, on_rows: OnRows) -> None:
@@ -155,6 +169,16 @@ class _PostgresTarget:
 class _MariaDbTarget:
     def __init__(self, facts: Facts, name: str) -> None:
         self._facts, self._name = facts, name
+        self._holder: Any = None
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        with connect_mariadb(self._facts) as connection, connection.cursor() as cursor:
+            cursor.execute("select get_lock(%s, %s)", (f"frazil shop {self._name}", _LOCK_SECONDS))
+            if cursor.fetchone() != (1,):
+                raise RetryableError(f"{self._facts.of(self._name).url} is being made by another process; try again")
+            self._holder = cursor
+            yield
 
     def comment(self) -> str | None:
         query = "select schema_comment from information_schema.schemata where schema_name = %s"
@@ -164,13 +188,9 @@ class _MariaDbTarget:
         return None if found is None or found[0] == _LOADING else str(found[0])
 
     def load(self, files: Files, comment: str, on_rows: OnRows) -> None:
-        self._run(f"create or replace database {self._name} comment '{_LOADING}'")
+        self._holder.execute(f"create or replace database {self._name} comment '{_LOADING}'")
         self._fill(files, on_rows)
-        self._run(f"alter database {self._name} comment '{comment}'")
-
-    def _run(self, statement: str) -> None:
-        with connect_mariadb(self._facts) as connection, connection.cursor() as cursor:
-            cursor.execute(statement)
+        self._holder.execute(f"alter database {self._name} comment '{comment}'")
 
     def _fill(self, files: Files, on_rows: OnRows) -> None:
         done = 0

@@ -165,10 +165,8 @@ def test_somebody_elses_database_of_that_name_is_not_touched(database_server: Te
     assert query(database_server, other.database, tables) == [(0,)]
 
 
-@pytest.mark.parametrize("after_seconds", [0.05, 0.3, 0.6])
-def test_a_load_that_was_killed_is_begun_again(database_server: TestServer, after_seconds: float) -> None:
-    name = f"killed_{int(after_seconds * 100)}"
-    facts = database_server.facts
+def loading(facts: Facts, name: str) -> "subprocess.Popen[str]":
+    """A process that makes the shop `name`; it has begun when it is returned."""
     program = (
         "import sys; from ingestion.stack import Facts; from ingestion.stack.shop.load import ensure_shop\n"
         "print('begun', flush=True)\n"
@@ -184,12 +182,31 @@ def test_a_load_that_was_killed_is_begun_again(database_server: TestServer, afte
     )
     assert process.stdout is not None
     process.stdout.readline()
+    return process
+
+
+def is_whole(server: TestServer, name: str) -> bool:
+    counts = Shop(1, 0.01).counts
+    return all(query(server, name, f"select count(*) from {table}") == [(count,)] for table, count in counts.items())
+
+
+@pytest.mark.parametrize("after_seconds", [0.05, 0.3, 0.6])
+def test_a_load_that_was_killed_is_begun_again(database_server: TestServer, after_seconds: float) -> None:
+    name = f"killed_{int(after_seconds * 100)}"
+    process = loading(database_server.facts, name)
     time.sleep(after_seconds)
     process.send_signal(signal.SIGKILL)
     process.communicate()
 
-    ensure_shop([facts], 0.01, name=name)
+    ensure_shop([database_server.facts], 0.01, name=name)
 
-    counts = Shop(1, 0.01).counts
-    for table, count in counts.items():
-        assert query(database_server, name, f"select count(*) from {table}") == [(count,)]
+    assert is_whole(database_server, name)
+
+
+def test_processes_that_make_one_shop_at_once_wait_for_each_other(database_server: TestServer) -> None:
+    processes = [loading(database_server.facts, "shared") for _ in range(3)]
+
+    ends = [process.wait(120) for process in processes]
+
+    assert ends == [0, 0, 0]
+    assert is_whole(database_server, "shared")

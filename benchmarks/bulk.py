@@ -267,16 +267,19 @@ class Bench:
 
     def ran(self, words: list[str], env: dict[str, str]) -> Ran:
         started = time.perf_counter()
-        with subprocess.Popen(
-            words, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=PROJECT_ROOT
-        ) as child:
+        with (
+            tempfile.TemporaryFile() as said,
+            subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=said, text=True, cwd=PROJECT_ROOT) as child,
+        ):
             assert child.stdout is not None
             output = child.stdout.read()
             _, status, usage = os.wait4(child.pid, 0)
             child.returncode = os.waitstatus_to_exitcode(status)
-        wall = time.perf_counter() - started
-        if child.returncode:
-            raise SystemExit(f"{' '.join(words[:4])} ended with {child.returncode}")
+            wall = time.perf_counter() - started
+            if child.returncode:
+                said.seek(0)
+                words_of_it = said.read().decode(errors="replace")[-2_000:]
+                raise SystemExit(f"{' '.join(words[:4])} ended with {child.returncode}: {words_of_it}")
         return Ran(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output)
 
     def _home(self) -> Path:

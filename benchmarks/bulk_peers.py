@@ -15,7 +15,7 @@ from tests.support.databases import running
 
 RUNS = 2
 _BACKENDS = {"connectorx": 2.0, "pyarrow": 3.5}
-_PACKAGES = ("dlt[filesystem,pyiceberg,sql_database]==1.31.0", "connectorx", "psycopg2-binary")
+_PACKAGES = ("dlt[filesystem,pyiceberg,sql_database]==1.31.0", "sqlalchemy<2.1", "connectorx", "psycopg2-binary")
 _DLT = """
 import sys, dlt
 from dlt.sources.sql_database import sql_table

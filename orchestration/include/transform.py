@@ -54,7 +54,7 @@ def transform_group(settings: Settings, **operator_args: Any) -> TaskGroup:
         operator_args={
             "emit_datasets": False,
             "pool": POOL,
-            "poke_interval": 3,
+            "poke_interval": int(os.environ.get("EXP_POKE", "3")),
             "execution_timeout": BUILD_TIMEOUT,
             "pre_execute": build_hooks.before_watching,
             "interceptors": [build_hooks.before_dbt],

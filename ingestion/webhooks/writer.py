@@ -1,7 +1,7 @@
 """Group commit: everything that waits is brought to disk by one write, then what came meanwhile by the next.
 
-The event loop prepares a group; a thread of its own waits for the disk, and does nothing else, since every
-switch between threads costs more than the work it would save.
+The event loop prepares a group. While the disk answers faster than threads change places, the loop brings the group
+to disk itself; else a thread of its own waits for the disk, and does nothing else, and the loop goes on meanwhile.
 """
 
 import asyncio
@@ -19,6 +19,8 @@ from ingestion.webhooks.journal import Delivery, Group, Journal
 _MAX_GROUP = 256
 _MAX_GROUP_BYTES = 4 * 1024 * 1024
 _PRUNE_SECONDS = 30.0
+_SWITCH_SECONDS = 0.0005  # what handing a group to the thread and back costs
+_WEIGHT = 0.05  # of the last commit in the usual one's seconds
 log = logging.getLogger(__name__)
 
 
@@ -39,6 +41,7 @@ class GroupWriter:
         self._waiting: deque[_Waiting] = deque()
         self.waiting_bytes = 0
         self._is_busy = False
+        self._usual_seconds = 0.0
         self._group: tuple[list[_Waiting], Group] | None = None
         self._loop = asyncio.get_running_loop()
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
@@ -74,7 +77,11 @@ class GroupWriter:
             if group.frame is not None:
                 self._group = waiting, group
                 self._is_busy = True
-                self._jobs.put(partial(self._journal.commit, group))
+                job = partial(self._journal.commit, group)
+                if self._usual_seconds < _SWITCH_SECONDS:
+                    self._finished(*_timed(job))
+                else:
+                    self._jobs.put(job)
                 return
             _answer(waiting, [False] * len(waiting))
         self._idle.set()
@@ -90,13 +97,7 @@ class GroupWriter:
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
-            failure: Exception | None = None
-            started = time.perf_counter()
-            try:
-                job()
-            except Exception as error:  # whatever it is: the group is refused and the thread goes on
-                failure = error
-            self._loop.call_soon_threadsafe(self._finished, failure, time.perf_counter() - started)
+            self._loop.call_soon_threadsafe(self._finished, *_timed(job))
 
     def _finished(self, failure: Exception | None, seconds: float) -> None:
         self._is_busy = False
@@ -107,6 +108,7 @@ class GroupWriter:
             return
         waiting, group = self._group
         self._group = None
+        self._usual_seconds += (seconds - self._usual_seconds) * _WEIGHT
         if failure is None:
             self._journal.settle(group)
             self._start()  # the next group is on its way before this one's answers are
@@ -123,6 +125,16 @@ class GroupWriter:
             self._is_busy = True
             self._jobs.put(self._journal.prune)
         self._prune_timer = self._loop.call_later(delay, self._prune_when_idle)
+
+
+def _timed(job: Callable[[], None]) -> tuple[Exception | None, float]:
+    """What it failed with, whatever it is, and its seconds."""
+    started = time.perf_counter()
+    try:
+        job()
+    except Exception as error:
+        return error, time.perf_counter() - started
+    return None, time.perf_counter() - started
 
 
 def _answer(waiting: list[_Waiting], stored: Sequence[bool | None]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
+from cosmos.operators._watcher import base as watcher_base
 
 from ingestion.errors import PermanentError, RetryableError
 from ingestion.settings import Settings
@@ -17,6 +18,7 @@ if TYPE_CHECKING:  # every task imports its DAG's file: dbt and pyiceberg only w
 log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 15 * 60.0
+BEGINNINGS = frozenset({"NodeStart", "NodeCompiling", "NodeExecuting"})  # events of dbt-core 1.11
 BUILT = "frazil_built"  # how many tables and tests the dbt command of a task ran
 _held: list["WatchedBuild"] = []  # of this process; in the single run one process runs all tasks
 
@@ -27,6 +29,7 @@ def before_dbt(context: Any, operator: Any) -> None:
     In the one build, unit tests try only code that was never built with success.
     """
     due = _begin(Settings())
+    _report_ends_only()
     if hasattr(operator, "tests_per_model"):
         operator.exclude = " ".join(due.tried) or None
 
@@ -55,6 +58,11 @@ def end_build(project_dir: str, context: Any) -> None:
     context["ti"].xcom_push(key=BUILT, value=len(found))
     while _held:
         _held.pop().end(found, context["run_id"])
+
+
+def _report_ends_only() -> None:
+    """Of the events of a node, which dbt waits for Airflow to store, the tables' tasks read the last one alone."""
+    watcher_base._DBT_EVENT_ALLOWLIST -= BEGINNINGS
 
 
 def _begin(settings: Settings) -> "Due":

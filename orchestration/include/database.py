@@ -6,7 +6,7 @@ from airflow.utils.session import create_session
 
 from orchestration.include.transform import POOL
 
-POOLS = {POOL: (4, "Tasks of the dbt build; a retry of a table has a Spark of its own")}
+POOLS = {POOL: (8, "Tables that watch the dbt build, those that wait included")}
 
 
 def prepare() -> None:
@@ -14,7 +14,7 @@ def prepare() -> None:
     with create_session() as session:
         initdb(session=session)
         for name, (slots, description) in POOLS.items():
-            Pool.create_or_update_pool(name, slots, description, include_deferred=False, session=session)
+            Pool.create_or_update_pool(name, slots, description, include_deferred=True, session=session)
 
 
 if __name__ == "__main__":

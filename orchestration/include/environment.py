@@ -43,6 +43,7 @@ def airflow_environment(settings: Settings, **more: str) -> dict[str, str]:
         "AIRFLOW__API__SECRET_KEY": keys["pages"],
         "AIRFLOW__API_AUTH__JWT_SECRET": keys["tokens"],
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
         "AIRFLOW__COSMOS__ENABLE_TELEMETRY": "False",
         "AIRFLOW__COSMOS__CACHE_DIR": str(home / "cosmos"),

@@ -14,7 +14,9 @@ from orchestration.include.environment import ONE_BY_ONE
 from orchestration.include.manifest import load_manifest, manifest_file, tests_by_table
 
 GROUP = "transform"
+# Of the tables' tasks, and not of the build: it may never have to wait for those that wait for it.
 POOL = "dbt"
+DEFAULT_POOL = "default_pool"  # Airflow makes it
 PRODUCER = "dbt_producer_watcher"
 BUILD_TIMEOUT = timedelta(hours=4)
 
@@ -49,12 +51,13 @@ def transform_group(settings: Settings, **operator_args: Any) -> TaskGroup:
             setup_operator_args={
                 "retries": 0,
                 "pre_execute": None,
+                "pool": DEFAULT_POOL,
             },
         ),
         operator_args={
             "emit_datasets": False,
             "pool": POOL,
-            "poke_interval": int(os.environ.get("EXP_POKE", "3")),
+            "poke_interval": 5,
             "execution_timeout": BUILD_TIMEOUT,
             "pre_execute": build_hooks.before_watching,
             "interceptors": [build_hooks.before_dbt],

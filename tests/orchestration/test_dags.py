@@ -112,6 +112,22 @@ def test_only_the_dbt_group_shares_a_pool(pipeline: Any) -> None:
 
     assert pooled
     assert all(task_id.startswith("transform.") for task_id in pooled)
+    assert "transform.dbt_producer_watcher" not in pooled
+
+
+def test_of_a_nodes_events_dbt_waits_for_the_last_alone() -> None:
+    name = "orchestration.include.build_hooks"
+    program = f"""
+from cosmos.operators._watcher import base
+before = base._DBT_EVENT_ALLOWLIST
+import {name} as hooks
+hooks._report_ends_only()
+print(sorted(before - base._DBT_EVENT_ALLOWLIST), "NodeFinished" in base._DBT_EVENT_ALLOWLIST)
+"""
+
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+
+    assert told.splitlines()[-1] == "['NodeCompiling', 'NodeExecuting', 'NodeStart'] True"
 
 
 def test_a_backfill_chooses_its_models_before_the_pipeline_runs(dags: dict[str, Any]) -> None:

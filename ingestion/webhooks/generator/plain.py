@@ -1,4 +1,4 @@
-"""Plain orders by the million: small bodies from one template, for tests and benchmarks of what comes after capture."""
+"""Plain orders by the million, and who buys them: small bodies from one template, for tests and benchmarks."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -22,6 +22,11 @@ _BODY = (
     '"total_tax":"0.00","updated_at":"{updated}","customer":{{"id":{customer_id},"email":"{email}",'
     '"first_name":"Plain","last_name":"Person{person}","phone":"{phone}"}},"billing_address":{address},'
     '"shipping_address":{address},"line_items":[{lines}],"refunds":[],"shipping_lines":[],"tax_lines":[]}}'
+)
+_CUSTOMER = (
+    '{{"id":{customer_id},"admin_graphql_api_id":"gid://shopify/Customer/{customer_id}","email":"{email}",'
+    '"phone":"{phone}","first_name":"Plain","last_name":"Person{person}","default_address":{address},"tags":"",'
+    '"currency":"USD","state":"enabled","created_at":"{created}","updated_at":"{created}"}}'
 )
 _ADDRESS = (
     '{{"first_name":"Plain","address1":"1 Floe Street","phone":"{phone}","city":"Duluth","zip":"55802",'
@@ -55,10 +60,33 @@ def plain_orders(first: int, count: int, *, version: int = 0, orders: int | None
         yield Delivery("shopify", delivery_id, _moment(number, version) * 1_000_000, _headers(headers), body, None)
 
 
+def plain_customers(first: int, count: int) -> Iterator[Delivery]:
+    """The people `first` to `first + count` who buy plain orders, each as the shop tells of a new one."""
+    for person in range(first, first + count):
+        headers = {
+            "x-shopify-topic": "customers/create",
+            "x-shopify-shop-domain": _SHOP,
+            "x-shopify-api-version": "2026-07",
+            "x-shopify-webhook-id": f"plain-person-{person}",
+        }
+        phone = _phone(person)
+        body = _CUSTOMER.format(
+            customer_id=shopify_id("customer", 1, person),
+            email=_email(person),
+            phone=phone,
+            person=person,
+            address=_ADDRESS.format(phone=phone, person=person),
+            created=_stamp(START),
+        )
+        yield Delivery(
+            "shopify", b"plain-person-%d" % person, START * 1_000_000, _headers(headers), body.encode(), None
+        )
+
+
 def plain_body(number: int, people: int, version: int) -> str:
     """One order of one or two lines; the same arguments give the same text."""
     person = number * 7_919 % people
-    phone = f"+1555{2_000_000 + person:07d}"
+    phone = _phone(person)
     prices = [500 + (number * 613 + version * 101 + part * 37) % 9_000 for part in range(1 + number % 2)]
     subtotal = sum(price * (1 + part) for part, price in enumerate(prices))
     lines = ",".join(
@@ -70,7 +98,7 @@ def plain_body(number: int, people: int, version: int) -> str:
         number=1_000 + number,
         created=_stamp(_moment(number, 0)),
         updated=_stamp(_moment(number, version)),
-        email=f"plain.person.{person}@example.com",
+        email=_email(person),
         status="paid" if number % 10 else "pending",
         subtotal=_money(subtotal),
         total=_money(subtotal + 500),
@@ -83,6 +111,14 @@ def plain_body(number: int, people: int, version: int) -> str:
 
 
 _headers = msgspec.json.Encoder().encode
+
+
+def _phone(person: int) -> str:
+    return f"+1555{2_000_000 + person:07d}"
+
+
+def _email(person: int) -> str:
+    return f"plain.person.{person}@example.com"
 
 
 def _moment(number: int, version: int) -> int:

@@ -1,9 +1,8 @@
 """Numbered append-only files of frames: what a journal's deliveries are stored in.
 
-A frame is a fixed header and a payload under one checksum. Files are filled with zeros before frames are written, so
-that a commit changes neither the file's size nor its map of blocks (ext4 writes its own journal for either, which
-takes as long as the frame), and a full disk is met when a file is made, not in the middle of a frame. Only the newest
-frame can be unfinished: a frame is begun after the one before it is on disk.
+A frame is a fixed header and a payload under one checksum. Files are allocated before they are written, so that a
+commit changes no file size and a full disk is met when a file is made, not in the middle of a frame. Only the
+newest frame can be unfinished: a frame is begun after the one before it is on disk.
 """
 
 import os
@@ -17,7 +16,6 @@ from zlib import crc32
 SEGMENT_BYTES = 16 * 1024 * 1024
 _HEADER = struct.Struct("<4sIIIQQ")
 _MAGIC = b"FRZ1"
-_ZEROS = bytes(128 * 1024)  # small enough that a commit which has to wait for one hardly notices
 
 
 class Frame(NamedTuple):
@@ -93,9 +91,7 @@ class Segment:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             os.posix_fallocate(descriptor, 0, size)
-            for start in range(0, size, len(_ZEROS)):
-                os.pwrite(descriptor, _ZEROS[: size - start], start)
-                os.fdatasync(descriptor)
+            os.fsync(descriptor)
             folder = os.open(path.parent, os.O_RDONLY)
             try:
                 os.fsync(folder)

@@ -196,6 +196,9 @@ class Sink:
             raise failed[0]
         if failed:
             time.sleep(1.0)
+        if any(commit.exception() for _, _, commit in commits):
+            del commits, failed
+            gc.collect()  # an error and the rows that it is about hold each other, and are no young objects any more
 
     def _tell_lag(self) -> None:
         for place, lag in self.lag().items():

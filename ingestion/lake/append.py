@@ -183,7 +183,7 @@ class AppendTable:
         kept = [] if written is None else written
         for number in range(1, _TRIES + 1):
             try:
-                marks = decide(self.table)
+                marks = self._decided(decide)
             except BaseException:
                 _discard(kept, self.table)
                 raise
@@ -197,6 +197,15 @@ class AppendTable:
             time.sleep(random.uniform(0.01, 0.05) * min(number, 10))  # noqa: S311 - spreads writers, hides nothing
         _discard(kept, self.table)
         raise RetryableError(f"{self.name}: {_TRIES} commits in a row met another writer's; run the command again")
+
+    def _decided(self, decide: Callable[[Table], Marks | None]) -> Marks | None:
+        """What `decide` says of the newest table, if it refuses the one that this object saw last: the input may have
+        been chosen by marks that another writer has set since."""
+        try:
+            return decide(self.table)
+        except MarkMovedError:
+            self._refresh()
+            return decide(self.table)
 
     def _try(
         self,
@@ -248,10 +257,16 @@ class AppendTable:
     def _landed(self, snapshot_id: int, error: Exception) -> bool:
         """Whether a commit of unknown outcome is there after all."""
         try:
-            self.table.refresh()
-        except (OSError, SQLAlchemyError):
+            self._refresh()
+        except RetryableError:
             raise RetryableError(f"{self.name}: the catalog does not answer, {_short(error)}") from error
         return self.table.snapshot_by_id(snapshot_id) is not None
+
+    def _refresh(self) -> None:
+        try:
+            self.table.refresh()
+        except (OSError, SQLAlchemyError) as error:
+            raise RetryableError(f"{self.name}: the catalog does not answer, {_short(error)}") from error
 
     def _current_manifests(self) -> list[ManifestFile]:
         head = self.table.metadata.current_snapshot_id

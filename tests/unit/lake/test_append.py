@@ -103,6 +103,18 @@ def test_nothing_is_written_when_the_mark_has_moved_under_another_writer(catalog
     assert sorted(column(catalog, table, "id")) == ["1", "2"]
 
 
+def test_rows_chosen_by_a_mark_that_is_newer_than_the_table_seen_last_are_committed(
+    catalog: Catalog, table: str
+) -> None:
+    ours, other = AppendTable(catalog, table), AppendTable(catalog, table)
+    other.append(things("1", "2"), "other", {"a": 2})
+
+    ours.append(things("3"), "ours", {"a": 3}, before={"a": 2})
+
+    assert sorted(column(catalog, table, "id")) == ["1", "2", "3"]
+    assert catalog.load_table(table).properties[f"{MARK_PREFIX}a"] == "3"
+
+
 def test_a_stamp_that_grew_old_before_the_commit_is_made_anew(catalog: Catalog, table: str, clock: Clock) -> None:
     class Slow(Clock):
         calls = 0

@@ -5,7 +5,6 @@ a killed load repeats a group at most, and the files of a job that died are of n
 """
 
 import shutil
-import threading
 import time
 import uuid
 from collections import Counter
@@ -28,10 +27,11 @@ from ingestion.bulk.sources import DatabaseSource
 from ingestion.bulk.sparkrows import chunk_frame, raw_frame
 from ingestion.errors import ContractError, RetryableError
 from ingestion.lake.datafile import WrittenFile, adopted
+from ingestion.runtime.spark import shared_session
 from ingestion.settings import Settings
 
 _GROUP = 16  # chunks of one Spark job
-_starting = threading.Lock()
+_PARQUET = {"compression": "zstd", "parquet.compression.codec.zstd.level": "1"}  # the level that the copy engine has
 
 
 def jdbc_chunks(run: Copy, snapshot: Snapshot, source: DatabaseSource, settings: Settings) -> None:
@@ -72,7 +72,7 @@ def _load_group(run: Copy, jdbc: Jdbc, reader: Reader, view: View, numbers: Sequ
             frame = raw_frame(rows, run.table, view, chunks[number].id, run.run_id)
             together = frame if together is None else together.unionByName(frame)
         assert together is not None
-        together.write.options(compression="zstd", **_without_dictionaries(run.table)).parquet(str(folder))
+        together.write.options(**_PARQUET, **_without_dictionaries(run.table)).parquet(str(folder))
         found = [adopted(run.raw.table, f"file://{path}", run.run_id) for path in sorted(folder.glob("part-*"))]
         files = [file for file in found if file is not None]
         for other in (*folder.glob("_*"), *folder.glob(".*")):
@@ -139,25 +139,10 @@ def _folder(run: Copy) -> Iterator[Path]:
         raise
 
 
-def start_early(settings: Settings) -> None:
-    """Begin to start Spark beside what else there is to do; `jdbc_chunks` waits for it, and tells of its errors."""
-    threading.Thread(target=_try_session, args=(settings,), name="spark-start", daemon=True).start()
-
-
-def _try_session(settings: Settings) -> None:
-    try:
-        _session(settings)
-    except (Py4JError, PySparkException):
-        return  # whoever needs the session meets the same
-
-
 def _session(settings: Settings) -> SparkSession:
-    from ingestion.runtime.spark import spark_session
-
-    with _starting:
-        spark = SparkSession.getActiveSession() or spark_session(settings)
-        spark.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
-        return spark
+    spark = shared_session(settings)
+    spark.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
+    return spark
 
 
 @contextmanager

@@ -78,10 +78,6 @@ class Load:
         Raises UsageError for a wrong source, name or filter, before anything is read; failures of single tables are
         in their outcomes.
         """
-        if self.engine == "jdbc":
-            from ingestion.bulk.jdbc import start_early
-
-            start_early(self._settings)
         tables = self._tables()
         catalog = open_catalog(self._settings)
         try:

@@ -72,8 +72,8 @@ def _event_id(rows: DataFrame, table: SourceTable, view: View, chunk_id: str) ->
         return f.concat(f.lit(f"{head}{chunk_id}-"), number.cast("string"))
     places = {column.name: number for number, column in enumerate(table.columns)}
     if whole_key(table):
-        keys = [f.col(f"c{places[name]}").cast("string") for name in table.key]
-        return f.concat(f.lit(head), f.concat_ws("-", *keys))
+        first, *others = [f.col(f"c{places[name]}").cast("string") for name in table.key]
+        return f.concat(f.lit(head), first, *(part for key in others for part in (f.lit("-"), key)))
     floats = {column.name: f.col(f"k{place}") for place, column in enumerate(float_keys(table))}
     texts = [floats[name] if name in floats else _canonical(rows, table, places[name]) for name in table.key]
     parts = [f.concat(f.length(text).cast("string"), f.lit(":"), text) for text in texts]

@@ -48,12 +48,16 @@ def load(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    from ingestion.bulk.load import Load, Options
-    from ingestion.bulk.progress import Board
     from ingestion.bulk.sources import database
 
     settings = Settings()
     configure_logging(settings.log_level)
+    found = database(settings.config_dir, source)
+    if engine == "jdbc" and not dry_run:
+        _start_spark(settings)
+    from ingestion.bulk.load import Load, Options  # takes half a second, which Spark starts in
+    from ingestion.bulk.progress import Board
+
     options = Options(
         table_filter=table_filter,
         tables=table_names(tables),
@@ -63,14 +67,12 @@ def load(
         is_proven=not no_proof,
         engine=engine,
     )
-    work = Load(settings, database(settings.config_dir, source), options)
+    work = Load(settings, found, options)
     if dry_run:
         print_rows([asdict(one) for one in work.intents()], title=f"{source} by {work.engine}", as_json=as_json)
         return
-    if work.engine == "jdbc":
-        from ingestion.runtime.spark import prefer_throughput
-
-        prefer_throughput()
+    if work.engine != engine and work.engine == "jdbc":
+        _start_spark(settings)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Board() as board:
         outcomes = work.run(board)
@@ -82,6 +84,13 @@ def load(
         sys.exit(ContractError.exit_code)
     if failed:
         sys.exit(FrazilError.exit_code)
+
+
+def _start_spark(settings: Settings) -> None:
+    from ingestion.runtime.spark import prefer_throughput, start_early
+
+    prefer_throughput()
+    start_early(settings)
 
 
 def _print(source: str, outcomes: "list[Outcome]", as_json: bool) -> None:

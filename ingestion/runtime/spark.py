@@ -1,17 +1,22 @@
 """The one Spark session of a process, configured by profiles/profiles.yml, the file dbt reads too."""
 
+import contextlib
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import pyspark
 import yaml
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from ingestion.settings import PROJECT_ROOT, Settings
 
 PROFILES_DIR = PROJECT_ROOT / "profiles"
+_starting = threading.Lock()
 
 
 def export_environment(settings: Settings) -> None:
@@ -41,6 +46,22 @@ def spark_session(settings: Settings) -> SparkSession:
     session = builder.getOrCreate()
     _write_no_checksum_files(session)
     return session
+
+
+def shared_session(settings: Settings) -> SparkSession:
+    """As `spark_session`, for several threads; waits for one that `start_early` has begun to start."""
+    with _starting:
+        return SparkSession.getActiveSession() or spark_session(settings)
+
+
+def start_early(settings: Settings) -> None:
+    """Begin to start Spark beside what else there is to do, which `shared_session` waits for, and tells errors of."""
+
+    def start() -> None:
+        with contextlib.suppress(Py4JError, PySparkException):
+            shared_session(settings)
+
+    threading.Thread(target=start, name="spark-start", daemon=True).start()
 
 
 def _write_no_checksum_files(session: SparkSession) -> None:

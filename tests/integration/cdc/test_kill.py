@@ -41,7 +41,9 @@ class Sinks:
                 self._running.append(subprocess.Popen(words, env=environment(self._site), stdout=log, stderr=log))
 
     def kill(self, chance: Random) -> None:
-        os.kill(chance.choice(self._running).pid, signal.SIGKILL)
+        process = chance.choice(self._running)
+        process.kill()
+        process.wait()  # so that `up` does not take it for one that runs
 
     def pause(self, chance: Random) -> None:
         """Stand still for a while, long enough for others to get its partitions, and go on as if nothing were."""

@@ -1,9 +1,10 @@
 {#-
-kept_rows(name, sql, columns, as_table): as `kept_table`, but a few rows are kept as literals: what is computed from them is
-then planned in no time. `columns` are the query's columns and their types. With as_table=false many are cached.
+kept_rows(name, sql, columns, as_table, after): as `kept_table`, but a few rows are kept as literals: what is computed from
+them is then planned in no time. `columns` are the query's columns and their types. With as_table=false many are cached. Nobody
+counts the rows of what is computed from a kept step, `after`, that has many.
 -#}
-{% macro kept_rows(name, sql, columns, as_table=true) %}
-    {% set rows = few_rows(sql, columns) %}
+{% macro kept_rows(name, sql, columns, as_table=true, after='(') %}
+    {% set rows = few_rows(sql, columns) if after.startswith('(') else none %}
     {% if rows is not none %}
         {% do return(literal_rows(rows, columns)) %}
     {% endif %}

@@ -15,7 +15,9 @@
 {%- if is_incremental() -%}
     {%- set found = kept_rows('found', found_blocks(changed_records), types, as_table=false) -%}
     {%- do types.update({'is_changed': 'boolean'}) -%}
-    {%- set stored = kept_rows('stored', stored_blocks(found), types, as_table=false) -%}
+    {%- set stored = kept_rows(
+        'stored', stored_blocks(found), types, as_table=false, after=found
+    ) -%}
 {%- else -%}
     {%- set found = cached_step('found', found_blocks(changed_records)) -%}
     {%- set stored = '(' ~ stored_blocks(found) ~ ')' -%}

@@ -27,7 +27,7 @@
 {%- set pair_sql = candidate_pairs(blocks, changed) -%}
 {%- if is_incremental() -%}
     {%- set pairs = kept_rows(
-        'pairs', pair_sql, {'key_low': text, 'key_high': text, 'rules': text}, as_table=false
+        'pairs', pair_sql, {'key_low': text, 'key_high': text, 'rules': text}, as_table=false, after=changed
     ) -%}
 {%- else -%}
     {%- set pairs = cached_step('pairs', pair_sql) -%}

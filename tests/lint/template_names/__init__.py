@@ -116,7 +116,7 @@ def level_text(name: str) -> str:
     return f"cast({name}_level as varchar(1))"
 
 
-def kept_rows(name: str, sql: str, columns: dict[str, str], as_table: bool = True) -> str:
+def kept_rows(name: str, sql: str, columns: dict[str, str], **options: object) -> str:
     """The query as a relation."""
     return name
 

@@ -13,6 +13,7 @@ from dbt.version import __version__ as dbt_version
 MATERIALIZATIONS = {
     "incremental": "macro.frazil.materialization_incremental_spark",
     "snapshot": "macro.dbt.materialization_snapshot_default",
+    "view": "macro.frazil.materialization_view_spark",
 }
 _IGNORED_META = frozenset({"maintenance"})
 _IGNORED_CONFIG = frozenset({"docs", "tags", "group", "access", "persist_docs", "post-hook", "pre-hook", "enabled"})

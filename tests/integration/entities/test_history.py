@@ -111,6 +111,8 @@ def _check_what_is_told(lake: Lake, retired: str, kept: str) -> None:
     matches = {one["record_key"]: (one["email_match"], one["phone_match"], one["first_name_match"]) for one in told}
     assert matches["shopify:1"] == ("equal", None, None)
     assert matches["shopify:2"] == (None, "equal", "equal")
+    versions = lake.settings.home_dir / "warehouse/semantic/er_edges/metadata"
+    assert len(list(versions.glob("*.json"))) == 1, "a view was replaced though its text is the same"
     for view in ("er_edges", "entity_match_explanation", "er_block_stats", "er_hub_values"):
         in_spark = [row.asDict() for row in lake.spark.table(f"semantic.{view}").collect()]
         in_python = query(lake.catalog, f"select * from semantic.{view}").to_pylist()

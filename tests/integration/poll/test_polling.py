@@ -214,8 +214,8 @@ def test_numbers_are_paged_in_their_own_order(lab: PollLab) -> None:
 def test_a_user_who_cannot_see_transactions_is_told_what_to_grant(
     postgres_lab: PollLab, caplog: pytest.LogCaptureFixture
 ) -> None:
-    postgres_lab.sql(_EVENTS, "create role reader login password 'r'", "grant select on events to reader")
-    poller = postgres_lab.poller(postgres_lab.source.model_copy(update={"user": "reader", "password": SecretStr("r")}))
+    postgres_lab.sql(_EVENTS, "create role poller login password 'r'", "grant select on events to poller")
+    poller = postgres_lab.poller(postgres_lab.source.model_copy(update={"user": "poller", "password": SecretStr("r")}))
 
     with caplog.at_level(logging.WARNING):
         poller.poll()
@@ -223,7 +223,7 @@ def test_a_user_who_cannot_see_transactions_is_told_what_to_grant(
     poller.close()
     (line,) = [record for record in caplog.records if record.message == "transactions_not_seen"]
     assert line.__dict__["next"] == "grant pg_read_all_stats to its user"
-    postgres_lab.sql("drop owned by reader", "drop role reader")
+    postgres_lab.sql("drop owned by poller", "drop role poller")
 
 
 @pytest.mark.parametrize(

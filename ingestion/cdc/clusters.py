@@ -37,6 +37,7 @@ class ConnectAddress(_Model):
     password: SecretStr = SecretStr("")
     ca_file: Path | None = None
     secrets: Secrets | None = None
+    converters: bool = Field(default=False, description="frazil-debezium.jar is in the workers' MariaDB plugin.")
 
 
 class KafkaCluster(_Model):

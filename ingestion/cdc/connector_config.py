@@ -4,6 +4,7 @@ The sink's reading of values rests on these options; they were run over the tabl
 - numbers come as text (`string`: exact, NaN and infinities too), times as microseconds and days since 1970 (they keep
   24:00:00 and the infinities apart, which ISO text does not), timestamps with a zone as ISO text in UTC;
 - intervals as ISO 8601, hstore as JSON, bytes in Base64, `bigint unsigned` as the Base64 of its bytes;
+- MariaDB's uuid by a converter of our own, where the workers have it: Debezium's moves values that end in zero bytes;
 - types that Debezium does not know as the Base64 of the text that the server sends, unchanged TOAST as the placeholder;
 - truncates are events, deletes have no tombstone behind them, nothing is skipped.
 """
@@ -58,6 +59,7 @@ _BINLOG = {
     "schema.history.internal.store.only.captured.tables.ddl": "true",
     "schema.history.internal.store.only.captured.databases.ddl": "true",
 }
+_CONVERTERS = {"converters": "uuid", "uuid.type": "frazil.debezium.MariaDbUuid"}  # of ingestion/stack/java
 _ORACLE = {
     "connector.class": ORACLE,
     "snapshot.mode": "recovery",
@@ -109,6 +111,8 @@ def connector_config(
         config |= _POSTGRES | _postgres(source)
     elif source.dialect == "mysql":
         config |= _BINLOG | _history(source, cluster) | _binlog(source, is_mariadb=is_mariadb)
+        if is_mariadb and cluster.connect.converters:
+            config |= _CONVERTERS
     else:
         config |= _ORACLE | _history(source, cluster) | {"database.dbname": source.database}
     return config | dict(source.connector)

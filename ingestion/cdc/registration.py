@@ -1,7 +1,7 @@
 """From copies to a running connector: validated, made without tasks, told where to begin, and only then started."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,11 @@ from typing import Any
 from pyiceberg.catalog import Catalog
 
 from ingestion.bulk.dialects.base import by_name
+from ingestion.bulk.model import SourceTable
 from ingestion.bulk.sources import DatabaseSource
 from ingestion.cdc.clusters import KafkaCluster
 from ingestion.cdc.connect import ConnectClient, ConnectorStatus, SourceOffset
-from ingestion.cdc.connector_config import connector_config, history_topic, is_mariadb, tables_of, write_config
+from ingestion.cdc.connector_config import MARIADB, connector_config, history_topic, is_mariadb, tables_of, write_config
 from ingestion.cdc.handoff import Copies, LogLostError, check_log, copies_of, starting_offset
 from ingestion.cdc.topics import delete, records
 from ingestion.errors import PermanentError, RetryableError, UsageError
@@ -54,6 +55,7 @@ class Registration:
         copies = copies_of(self._catalog, self._source, tables)
         config = connector_config(self._source, tables, self._cluster, is_mariadb=is_mariadb(self._source))
         self._check_plugin(config["connector.class"])
+        self._check_converters(config, tables)
         file = write_config(config, self._folder, self._source.name)
         check_log(self._source)
         by_name(self._source.dialect).prepare_log(self._source)  # tables that are new join the publication
@@ -79,6 +81,19 @@ class Registration:
             raise UsageError(
                 f"Kafka Connect at {self._client.url} has no plugin {kind} (it has {have}); install Debezium's "
                 "on its workers, or correct `dialect` in config/sources.yaml"
+            )
+
+    def _check_converters(self, config: Mapping[str, str], tables: Sequence[SourceTable]) -> None:
+        """MariaDB's uuid needs the converter: without it one value in 256 is another one."""
+        if config["connector.class"] != MARIADB or "converters" in config:
+            return
+        moved = [table for table in tables if any(column.source_type == "uuid" for column in table.columns)]
+        if moved:
+            names = ", ".join(f"{table.schema}.{table.name}" for table in moved)
+            raise UsageError(
+                f"{self._source.name}: {names}: Debezium moves the bytes of a uuid that ends in zeros; put "
+                "frazil-debezium.jar on Connect's workers and say `converters: true` in config/kafka_clusters.yaml "
+                "(docs/operate/connectors.md), or `exclude` these tables"
             )
 
     def _check(self, config: Mapping[str, str]) -> None:

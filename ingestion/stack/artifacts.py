@@ -21,12 +21,13 @@ STACK_LOCK = PROJECT_ROOT / "requirements" / "stack.lock"
 def ensure_programs(part: Part, places: Places, say: Callable[[str], None], lock: Path = STACK_LOCK) -> Path:
     """The folder with the part's unpacked programs; needs neither network nor Java once it is there.
 
-    The folder is named after the artifacts' sha256, and appears whole or not at all.
+    The folder is named after the sha256 of artifacts and of the part's own sources, and appears whole or not at all.
     """
     wanted = locked_jars(part.name, lock)
     if not wanted:
         raise PermanentError(f"{lock} has no line for {part.name}; add the sha256 of its artifacts")
-    digest = hashlib.sha256("".join(sorted(wanted.values())).encode()).hexdigest()[:12]
+    known = "".join(sorted(wanted.values())).encode() + b"".join(path.read_bytes() for path in part.sources)
+    digest = hashlib.sha256(known).hexdigest()[:12]
     folder = places.programs / f"{part.name}-{digest}"
     if folder.is_dir():
         return folder

@@ -67,12 +67,13 @@ class Part(Protocol):
     """A server that `frazil stack` fetches, starts and stops.
 
     `stop_signal` ends it cleanly, `drop_signal` at once and without care for data that is removed next. `needs` are the
-    parts that must run before it.
+    parts that must run before it. `sources` are files of this project that its programs are made from, too.
     """
 
     name: str
     title: str
     needs: tuple[str, ...]
+    sources: tuple[Path, ...]
     stop_signal: signal.Signals
     drop_signal: signal.Signals
 

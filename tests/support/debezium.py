@@ -42,6 +42,8 @@ _MARIADB = {
     "include.schema.changes": "false",
     "database.ssl.mode": "disable",
     "connection.time.zone": "UTC",
+    "converters": "uuid",
+    "uuid.type": "frazil.debezium.MariaDbUuid",
     "schema.history.internal.store.only.captured.tables.ddl": "true",
     "schema.history.internal.store.only.captured.databases.ddl": "true",
 }

@@ -48,8 +48,8 @@ class FollowedDatabase:
     def schema(self) -> str:
         return "public" if self.dialect == "postgres" else self.facts.database
 
-    def configure(self, **changed: Any) -> None:
-        """Write both files, with `changed` in the place of what is right."""
+    def configure(self, *, is_converting: bool = True, **changed: Any) -> None:
+        """Write both files, with `changed` in the place of what is right, and whether Connect has converters."""
         facts = self.facts
         block = {"dialect": self.dialect, "host": facts.host, "port": facts.port, "database": facts.database}
         block |= {"user": facts.user, "password": "${FOLLOWED_PASSWORD}", "modes": ["bulk", "cdc"], **changed}
@@ -57,7 +57,10 @@ class FollowedDatabase:
         folder = self.settings.config_dir
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "sources.yaml").write_text(yaml.safe_dump({"sources": {self.name: block}}), encoding="utf-8")
-        address = {"bootstrap": self.bus.bootstrap, "connect": {"url": self.bus.connect_url}}
+        address = {
+            "bootstrap": self.bus.bootstrap,
+            "connect": {"url": self.bus.connect_url, "converters": is_converting},
+        }
         (folder / "kafka_clusters.yaml").write_text(yaml.safe_dump({"clusters": {"default": address}}))
 
     def connect(self) -> Any:

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import requests
 
+from ingestion.runtime.java import find_java
+from ingestion.stack.javac import SOURCES, compile_jar
 from ingestion.stack.jvm import LOG_SETTINGS, gather, java_command, log_settings, properties
 from ingestion.stack.part import HOST, Facts, Run, Site
 
+CONVERTERS = "frazil-debezium.jar"  # of java/: it lies in the plugin that it is for
 _JSON = "org.apache.kafka.connect.json.JsonConverter"
 _SETTINGS = {
     "group.id": "frazil-connect",
@@ -48,19 +51,22 @@ class Connect:
     name = "connect"
     title = "Kafka Connect 4.3.1 with Debezium 3.5.0"
     needs = ("kafka",)
+    sources = tuple(sorted(SOURCES.rglob("*.java")))
     stop_signal = signal.SIGTERM
     drop_signal = signal.SIGKILL
 
     def unpack(self, artifacts: Sequence[Path], folder: Path) -> None:
         plugins = [path for path in artifacts if path.name.endswith(".tar.gz")]
-        driver = next(path for path in artifacts if path.name.startswith("ojdbc"))
-        gather([path for path in artifacts if path not in plugins and path != driver], folder / "libs")
+        driver, compiler = (next(path for path in artifacts if path.name.startswith(name)) for name in ("ojdbc", "ecj"))
+        gather([path for path in artifacts if path not in (*plugins, driver, compiler)], folder / "libs")
         for path in plugins:
             with tarfile.open(path) as tar:
                 # Python before 3.11.4 has no filters; the archive is known by its sha256, so none is needed.
                 tar.extraction_filter = getattr(tarfile, "data_filter", None)
                 tar.extractall(folder / "plugins")  # noqa: S202
         shutil.copyfile(driver, folder / "plugins" / "debezium-connector-oracle" / driver.name)
+        mariadb = folder / "plugins" / "debezium-connector-mariadb"
+        compile_jar(mariadb / CONVERTERS, compiler, sorted(mariadb.glob("*.jar")), find_java(folder.parent))
 
     def create(self, site: Site, run: Run) -> None:
         """Its state is in Kafka's topics."""

@@ -40,6 +40,7 @@ class Kafka:
     name = "kafka"
     title = "Kafka 4.3.1"
     needs = ()
+    sources = ()
     stop_signal = signal.SIGTERM
     drop_signal = signal.SIGKILL
 

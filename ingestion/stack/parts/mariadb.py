@@ -40,6 +40,7 @@ class MariaDb:
     name = "mariadb"
     title = "MariaDB 10.11.5"
     needs = ()
+    sources = ()
     stop_signal = signal.SIGTERM
     drop_signal = signal.SIGKILL
 

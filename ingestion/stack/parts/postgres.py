@@ -34,6 +34,7 @@ class Postgres:
     name = "postgres"
     title = "PostgreSQL 17.11"
     needs = ()
+    sources = ()
     stop_signal = signal.SIGINT  # ends sessions and writes a checkpoint; SIGTERM would wait for the clients
     drop_signal = signal.SIGQUIT  # gives its shared memory back, as SIGKILL would not
 

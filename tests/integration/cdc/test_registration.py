@@ -189,6 +189,31 @@ def test_a_binlog_that_is_gone_stops_with_the_command_that_loads_again(
         assert [one["after"] for one in site.events("orders", has(2))] == [{"note": "new", "id": 2}]
 
 
+def test_keys_that_end_in_zero_bytes_are_followed_by_workers_with_the_converter_alone(
+    mariadb: TestMariaDb, settings: Settings, catalog: Catalog, bus: TestBus, tmp_path: Path
+) -> None:
+    key, other = "c232ab00-9414-11ec-b3c8-9f6bdeced800", "c232ab00-9414-11ec-b3c8-9f6bdec00000"
+    with followed("mysql", mariadb.database(), settings, catalog, bus, tmp_path) as site:
+        site.sql(
+            "create table parcels (id uuid primary key, note varchar(9))", f"insert into parcels values ('{key}', '')"
+        )
+        site.load()
+        site.configure(is_converting=False)
+        with pytest.raises(UsageError, match=r"\.parcels: Debezium moves the bytes of a uuid.*`converters: true`"):
+            site.register()
+        site.configure()
+        site.register()
+        site.sql(f"update parcels set id = '{other}'", f"delete from parcels where id = '{other}'")
+
+        pairs = site.bus.pairs(f"{site.name}.{site.schema}.parcels", lambda found: len(found) >= 3)
+
+    assert [(at["id"], (one["after"] or one["before"])["id"]) for at, one in pairs] == [
+        (key, key),
+        (other, other),
+        (other, other),
+    ]
+
+
 def test_a_wrong_password_is_told_before_anything_is_made(pg: FollowedDatabase) -> None:
     pg.load()
     pg.sql("create role nobody_reads login password 'right' replication", "grant all on orders to nobody_reads")

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from ingestion.errors import PermanentError, UsageError
+from ingestion.runtime.jars import ensure_jars
+from ingestion.runtime.java import find_java
 from ingestion.settings import Settings
 from ingestion.stack import Places, Server
-from ingestion.stack.artifacts import ensure_programs
+from ingestion.stack.artifacts import STACK_LOCK, ensure_programs
+from ingestion.stack.javac import compile_jar
 from ingestion.stack.part import part_by_name
 from tests.support.databases import installed_places
 
@@ -105,6 +108,18 @@ def test_programs_whose_unpacking_was_cut_short_are_not_taken_for_whole(tmp_path
 
     assert (folder / "bin" / "initdb").stat().st_mode & 0o755 == 0o755
     assert (folder / "share" / "postgresql" / "postgres.bki").stat().st_mode & 0o044 == 0o044
+
+
+def test_java_that_cannot_be_compiled_is_told_with_the_reason(tmp_path: Path) -> None:
+    places = installed_places()
+    java = find_java(places.artifacts.parent.parent)
+    jars = ensure_jars("connect", places.artifacts, java, STACK_LOCK)
+    (compiler,) = (path for path in jars if path.name.startswith("ecj-"))
+
+    with pytest.raises(PermanentError, match=r"was not compiled: (.|\n)*SchemaBuilder cannot be resolved"):
+        compile_jar(tmp_path / "made.jar", compiler, [], java)
+
+    assert not (tmp_path / "made.jar").exists()
 
 
 def test_an_unknown_part_is_refused_with_the_ones_there_are() -> None:

@@ -60,6 +60,16 @@ def test_options_of_the_source_win() -> None:
     assert config["poll.interval.ms"] == "500"
 
 
+def test_mariadb_s_uuids_are_converted_where_the_workers_can() -> None:
+    source = source_of("mysql")
+
+    with_it = connector_config(source, [TABLE], cluster_of(converters=True), is_mariadb=True)
+
+    assert with_it[f"{with_it['converters']}.type"] == "frazil.debezium.MariaDbUuid"
+    assert "converters" not in connector_config(source, [TABLE], cluster_of(), is_mariadb=True)
+    assert "converters" not in connector_config(source, [TABLE], cluster_of(converters=True))
+
+
 def test_a_password_kept_on_the_workers_is_in_no_configuration() -> None:
     cluster = cluster_of(secrets={"path": "/run/secrets/{source}.properties"})
 

@@ -46,11 +46,11 @@ _OPS = {"r", "c", "u", "d", "t"}
 
 def decoded(values: Sequence[bytes]) -> "list[Envelope | msgspec.MsgspecError]":
     """The event of each value, in order, or why it is none."""
-    joined = b"\n".join(values)
-    if joined.count(b"\n") == len(values) - 1:
+    lines = b"\n".join(values)
+    if lines.count(b"\n") == len(values) - 1:
         try:
-            found = _DECODER.decode_lines(joined)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+            found = _DECODER.decode_lines(lines)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             pass
         else:
             if len(found) == len(values) and {one.op for one in found} <= _OPS:

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
@@ -20,6 +21,7 @@ from ingestion.cdc.form import PROPERTY, Form, encoded, form_of, stored_form
 from ingestion.cdc.offsets import NO_COPIES, Copies, copies_of
 from ingestion.cdc.positions import Ranking, ranking
 from ingestion.cdc.rows import RowBuilder
+from ingestion.cdc.usual import Usual
 from ingestion.cdc.values.postgres_types import Carrier
 from ingestion.errors import ContractError, FrazilError, RetryableError
 from ingestion.lake.append import AppendTable
@@ -42,6 +44,11 @@ class Followed:
     refuses_strange: bool = False
     copies: Copies = NO_COPIES
     ranking: Ranking | None = None
+
+    @cached_property
+    def usual(self) -> Usual:
+        """Reads most of its events at once."""
+        return Usual(self.form)
 
     @property
     def name(self) -> str:

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
+from confluent_kafka import Message
 
 from ingestion.cdc.envelope import Envelope, Row, decoded
 from ingestion.cdc.followed import Followed
@@ -22,6 +23,37 @@ class Letter(NamedTuple):
     key: bytes | None
     value: bytes | None
     at: int
+
+
+class Letters(Sequence[Letter]):
+    """The letters of some messages of one partition, each made when it is looked at."""
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self._messages = messages
+        self.offsets: list[Any] = list(map(Message.offset, messages))
+        self.values: list[bytes | None] = list(map(Message.value, messages))
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    @overload
+    def __getitem__(self, place: int) -> Letter: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> "Letters": ...
+
+    def __getitem__(self, place: int | slice) -> "Letter | Letters":
+        if isinstance(place, slice):
+            return Letters(self._messages[place])
+        message, value = self._messages[place], self.values[place]
+        key: Any = message.key()
+        return Letter(self.offsets[place], key, value, message.timestamp()[1] * 1000)
+
+    def since(self, offset: int) -> "Letters":
+        """Those from this offset on."""
+        if not self.offsets or min(self.offsets) >= offset:
+            return self
+        return Letters([one for one, at in zip(self._messages, self.offsets, strict=True) if at >= offset])
 
 
 @dataclass
@@ -107,13 +139,12 @@ class Intake:
     ) -> tuple[Sequence[Change], Taken]:
         """The changes in the messages' order; moves the partition behind them."""
         taken = Taken(messages=len(letters))
-        full = [letter for letter in letters if letter.value is not None]
-        taken.tombstones = len(letters) - len(full)
-        taken.bytes = sum(len(letter.value) for letter in full if letter.value is not None)
-        envelopes = decoded([letter.value for letter in full if letter.value is not None])
-        found: Sequence[Change] | None = self._whole(partition, envelopes, ranking)
+        values = [value for value in _values(letters) if value is not None]
+        taken.tombstones = len(letters) - len(values)
+        taken.bytes = sum(map(len, values))
+        found: Sequence[Change] | None = self._whole(partition, values, ranking)
         if found is None:
-            found = self._one_by_one(partition, full, envelopes, ranking, taken)
+            found = self._one_by_one(partition, _full(letters), decoded(values), ranking, taken)
         else:
             taken.events = len(found)
         partition.next = letters[-1].offset + 1
@@ -121,24 +152,16 @@ class Intake:
             partition.position, partition.source_at = found[-1].position, found[-1].source_at
         return found, taken
 
-    def _whole(self, partition: Partition, envelopes: Sequence[Any], ranking: Ranking) -> Whole | None:
+    def _whole(self, partition: Partition, values: Sequence[bytes], ranking: Ranking) -> Whole | None:
         """The usual case at once: every message is a row as it is now, of this table. None for any other."""
-        if set(map(type, envelopes)) != {Envelope}:
-            return None
-        ops, rows = [one.op for one in envelopes], [one.after for one in envelopes]
-        sources = [one.source for one in envelopes]
-        times = [source.ts_us for source in sources]
-        if not set(ops) <= ({"c", "u", "r"} if self._key else {"c", "r"}) or not all(rows) or None in times:
-            return None
-        if {(source.schema or source.db, source.table) for source in sources} != {(self._schema, self._name)}:
-            return None
-        all_placed = ranking.place_all(sources, partition.last)
-        if all_placed is None:
+        events = self.followed.usual.read(values) if values and ranking.places_all else None
+        all_placed = None if events is None else ranking.place_all(events.sources, partition.last)
+        if events is None or all_placed is None:
             return None
         placed, partition.last = all_placed
         tail = f"-{partition.number}"
-        ids = pc.binary_join_element_wise(f"{self._head}:", placed.identities, tail, pa.array(ops), "")
-        return Whole(ops, rows, placed.positions, ids, times)
+        ids = pc.binary_join_element_wise(f"{self._head}:", placed.identities, tail, pa.array(events.ops), "")
+        return Whole(events.ops, events.columns, placed.positions, ids, events.times)
 
     def _one_by_one(
         self,
@@ -188,7 +211,6 @@ class Intake:
 
     def rows(self, changes: Sequence[Change], letters: Sequence[Letter], taken: Taken) -> None:
         """Build the rows of changes into `taken`; `letters` are the ones they were made from."""
-        full = [letter for letter in letters if letter.value is not None]
         kept: Sequence[Change] = changes
         if self.followed.refuses_strange:
             builder = self.followed.builder
@@ -196,7 +218,7 @@ class Intake:
             strange = {change.message for change in changes} - {change.message for change in kept}
             for number in sorted(strange):
                 detail = "a column that the table's contract discards rows for"
-                taken.rejected.append(Rejected(full[number], "contract", detail))
+                taken.rejected.append(Rejected(_full(letters)[number], "contract", detail))
                 taken.events -= 1
         table, refused = self.followed.builder.built(kept)
         bad = {one.change.message for one in refused}
@@ -204,9 +226,18 @@ class Intake:
             table, _ = self.followed.builder.built([change for change in kept if change.message not in bad])
         for number in sorted(bad):
             first = next(one for one in refused if one.change.message == number)
-            taken.rejected.append(Rejected(full[number], first.reason, first.detail, first.change.event_id))
+            taken.rejected.append(Rejected(_full(letters)[number], first.reason, first.detail, first.change.event_id))
             taken.events -= 1
         taken.rows = table
+
+
+def _values(letters: Sequence[Letter]) -> Sequence[bytes | None]:
+    return letters.values if isinstance(letters, Letters) else [letter.value for letter in letters]
+
+
+def _full(letters: Sequence[Letter]) -> list[Letter]:
+    """Those that are no tombstones: changes are numbered by them."""
+    return [letter for letter in letters if letter.value is not None]
 
 
 def _deleted(before: Row | None, key: bytes | None, names: tuple[str, ...]) -> Row | None:

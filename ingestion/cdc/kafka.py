@@ -82,6 +82,7 @@ class Stream:
                 "fetch.wait.max.ms": "100",
                 "fetch.message.max.bytes": "4194304",
                 "queued.max.messages.kbytes": "65536",
+                "fetch.queue.backoff.ms": "20",  # else a queue that was full once is left empty for a second
                 "socket.keepalive.enable": "true",
                 "error_cb": self._error,
             }
@@ -97,13 +98,14 @@ class Stream:
         if self._trouble is not None:
             found, self._trouble = self._trouble, None
             raise found
+        troubles = list(map(Message.error, messages))
+        if not self.ended and not any(troubles):
+            return messages
         good = []
-        for message in messages:
-            trouble = message.error()
+        for message, trouble in zip(messages, troubles, strict=True):
             if trouble is None:
                 good.append(message)
-                if self.ended:
-                    self.ended.discard(_place(message))
+                self.ended.discard(_place(message))
             elif trouble.code() == KafkaError._PARTITION_EOF:
                 self.ended.add(_place(message))
             else:

@@ -9,10 +9,13 @@ by their own place in the log. MySQL and MariaDB write a transaction's rows in o
 Oracle's events carry their commit's system change number (SCN); a copy as of an SCN has seen what committed by then.
 """
 
+import binascii
 import re
-import struct
+import sys
+from array import array
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import pyarrow as pa
@@ -74,7 +77,12 @@ class AllPlaced(NamedTuple):
 
 
 class Ranking(Protocol):
-    """Gives the changes of one table their places; `last` is what the partition's last change left."""
+    """Gives the changes of one table their places; `last` is what the partition's last change left.
+
+    `places_all`: whether `place_all` is worth a try.
+    """
+
+    places_all: bool
 
     def place_all(self, sources: Sequence[Source], last: Last) -> tuple[AllPlaced, Last] | None:
         """The same places for many at once; None where they must be placed one by one."""
@@ -87,6 +95,8 @@ class Ranking(Protocol):
 
 class PostgresRanking:
     """`views` are of all copies, `base` those of the oldest complete one: what it has seen is not needed."""
+
+    places_all = True
 
     def __init__(self, views: Sequence[View], base: Sequence[View]) -> None:
         self._views = [(view.position, _number(view.position), Snapshot.parse(view.snapshot)) for view in views]
@@ -113,25 +123,20 @@ class PostgresRanking:
             pairs = _SEQUENCES.decode(f"[{','.join([source.sequence for source in sources])}]")  # type: ignore[misc]
             commits, places = [pair[0] for pair in pairs], [source.lsn for source in sources]
             transactions = pa.array([source.txId for source in sources], pa.int64())
-            texts = _hex("Q", commits), _hex("Q", places)
-        except (TypeError, msgspec.MsgspecError, pa.ArrowException, struct.error):
+            commit, place = _hex("Q", commits), _hex("Q", places)
+        except (TypeError, OverflowError, msgspec.MsgspecError, pa.ArrowException):
             return None
         if transactions.null_count or min(commits) < self._highest:
             return None
-        before: tuple[int, int | None] = (last.commit, last.place)
-        numbers, number = [], last.number
-        for pair in zip(commits, places, strict=True):
-            number = number + 1 if pair == before else 1
-            numbers.append(number)
-            before = pair
-        if max(numbers) > _MOST_AT_ONE_PLACE:
+        numbers = _numbers(commits, places, last)
+        most = max(numbers)
+        if most > _MOST_AT_ONE_PLACE:
             return None
-        commit, place = texts
         high, low = pc.utf8_slice_codeunits(commit, 0, 8), pc.utf8_slice_codeunits(commit, 8)
-        positions = pc.binary_join_element_wise(high, "/", low, ".1", commit, place, _hex("H", numbers), "")
-        counted = pa.array(numbers).cast(pa.string())
+        number, counted = ("0001", "1") if most == 1 else (_hex("H", numbers), pa.array(numbers).cast(pa.string()))
+        positions = pc.binary_join_element_wise(high, "/", low, ".1", commit, place, number, "")
         identities = pc.binary_join_element_wise(place, transactions.cast(pa.string()), counted, "-")
-        return AllPlaced(positions, identities), Last(commits[-1], before[1] or 0, number)
+        return AllPlaced(positions, identities), Last(commits[-1], places[-1] or 0, numbers[-1])
 
     def _against_copies(self, source: Source, commit: int, place: str) -> tuple[str, bool]:
         if source.txId is None:
@@ -145,6 +150,8 @@ class PostgresRanking:
 
 class BinlogRanking:
     """`base` are the views of the oldest complete copy: exact ones end at a transaction's border."""
+
+    places_all = False
 
     def __init__(self, views: Sequence[View], base: Sequence[View]) -> None:
         self._seen_below = min((view.position for view in base), default="")
@@ -171,6 +178,8 @@ class BinlogRanking:
 class OracleRanking:
     """`base` are the views of the oldest complete copy. By Debezium's documentation: no server was at hand."""
 
+    places_all = False
+
     def __init__(self, views: Sequence[View], base: Sequence[View]) -> None:
         self._seen_to = min((view.position for view in base), default="")
 
@@ -188,12 +197,33 @@ class OracleRanking:
         return Placed(position, identity, place <= self._seen_to), Last(commit, scn, number)
 
 
-def _hex(code: str, numbers: Sequence[int | None]) -> pa.Array:
-    """Numbers of one width (`code` as `struct` has it) as text of one length. Raises struct.error for what is none."""
-    data = struct.pack(f">{len(numbers)}{code}", *numbers)
-    width = 2 * struct.calcsize(f">{code}")
-    ends = pa.array(range(0, width * len(numbers) + 1, width), pa.int32()).buffers()[1]
-    return pa.StringArray.from_buffers(len(numbers), ends, pa.py_buffer(data.hex().upper().encode()))
+def _numbers(commits: Sequence[int], places: Sequence[int | None], last: Last) -> list[int]:
+    """Which of the changes at one place each is, from 1 on; the first may go on where `last` stood."""
+    before: tuple[int, int | None] = (last.commit, last.place)
+    numbers, number = [], last.number
+    for pair in zip(commits, places, strict=True):
+        number = number + 1 if pair == before else 1
+        numbers.append(number)
+        before = pair
+    return numbers
+
+
+def _hex(code: str, numbers: Sequence[Any]) -> pa.Array:
+    """Numbers of one width (`code` as `array` has it) as text of one length.
+
+    Raises TypeError or OverflowError for what is none.
+    """
+    found = array(code, numbers)
+    if sys.byteorder == "little":
+        found.byteswap()
+    digits = pa.py_buffer(binascii.hexlify(found).upper())
+    return pa.StringArray.from_buffers(len(numbers), _ends(2 * found.itemsize, len(numbers)), digits)
+
+
+@lru_cache(maxsize=16)
+def _ends(width: int, count: int) -> pa.Buffer:
+    """Where texts of one length end."""
+    return pa.array(range(0, width * count + 1, width), pa.int32()).buffers()[1]
 
 
 def ranking(dialect: str, views: Sequence[View], base: Sequence[View]) -> Ranking:

@@ -1,6 +1,6 @@
 """Changes of one table into rows of raw, many at a time; what cannot become a row is found and said why."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, overload
 
@@ -42,12 +42,21 @@ class Whole(Sequence[Change]):
     """Changes with all values of their rows, one for each message, held column by column; texts are arrays."""
 
     def __init__(
-        self, ops: Sequence[str], rows: Sequence[Row], positions: pa.Array, event_ids: pa.Array, times: Sequence[int]
+        self,
+        ops: Sequence[str],
+        columns: Mapping[str, Sequence[Any]],
+        positions: pa.Array,
+        event_ids: pa.Array,
+        times: Sequence[int],
     ) -> None:
-        self.ops, self.rows, self.positions, self.event_ids, self.times = ops, rows, positions, event_ids, times
+        self.ops, self.columns, self.positions, self.event_ids, self.times = ops, columns, positions, event_ids, times
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.ops)
+
+    def column(self, name: str) -> Sequence[Any]:
+        """The values of one column; nulls for one that the rows do not have."""
+        return self.columns.get(name) or [None] * len(self)
 
     @overload
     def __getitem__(self, place: int) -> Change: ...
@@ -59,14 +68,15 @@ class Whole(Sequence[Change]):
         if isinstance(place, slice):
             return [self[number] for number in range(*place.indices(len(self)))]
         number = range(len(self))[place]
+        row = {name: values[number] for name, values in self.columns.items()}
         texts = self.positions[number].as_py(), self.event_ids[number].as_py()
-        return Change(self.ops[number], self.rows[number], *texts, self.times[number], number)
+        return Change(self.ops[number], row, *texts, self.times[number], number)
 
 
 def shapes(changes: Sequence[Change]) -> frozenset[tuple[str, ...]]:
     """The sets of columns that whole rows come with."""
     if isinstance(changes, Whole):
-        return frozenset(map(tuple, changes.rows))
+        return frozenset([tuple(changes.columns)])
     return frozenset(tuple(change.row) for change in changes if change.op not in "dt")
 
 
@@ -117,12 +127,11 @@ class RowBuilder:
         return (pa.concat_tables(tables) if tables else None), [one for _, refused in parts for one in refused]
 
     def _built(self, changes: Sequence[Change]) -> pa.Table:
-        whole = changes if isinstance(changes, Whole) else _columns(changes)
-        rows = whole.rows
-        read = [reader([row.get(name) for row in rows]) for name, reader in self._readers]
+        whole = changes if isinstance(changes, Whole) else self._columns(changes)
+        read = [reader(whole.column(name)) for name, reader in self._readers]
         batch = typed_batch(self._table, [one.array for one in read])
         absent = {raw: one.absent for raw, one in zip(self._raw_names, read, strict=True) if one.absent}
-        strange = self._strange(rows)
+        strange = {} if whole is changes else self._strange([change.row for change in changes])
         content = pa.Table.from_batches([batch]).replace_schema_metadata()
         if absent or strange:
             place = content.schema.get_field_index(OVERFLOW.name)
@@ -130,13 +139,19 @@ class RowBuilder:
         platform = (
             whole.event_ids,
             pa.array(whole.ops, pa.string()),
-            pa.repeat(pa.scalar(CDC), len(rows)),
+            pa.repeat(pa.scalar(CDC), len(whole)),
             whole.positions,
             pa.array(whole.times, pa.int64()).cast(TIMESTAMP),
         )
         for field, array in zip(_PLATFORM, platform, strict=True):
             content = content.append_column(field, array)
         return content
+
+    def _columns(self, changes: Sequence[Change]) -> Whole:
+        """Any changes, column by column."""
+        ops, rows, positions, event_ids, times, _ = zip(*changes, strict=True)
+        columns = {name: [row.get(name) for row in rows] for name, _ in self._readers}
+        return Whole(ops, columns, pa.array(positions, pa.string()), pa.array(event_ids, pa.string()), times)
 
     def _strange(self, rows: Sequence[Row]) -> dict[int, dict[str, str]]:
         """Values under names that neither the source nor raw has (any more), as JSON: nothing is dropped."""
@@ -152,12 +167,6 @@ class RowBuilder:
                     if name not in known and value is not None
                 }
         return {place: values for place, values in found.items() if values}
-
-
-def _columns(changes: Sequence[Change]) -> Whole:
-    """Any changes, column by column."""
-    ops, rows, positions, event_ids, times, _ = zip(*changes, strict=True)
-    return Whole(ops, rows, pa.array(positions, pa.string()), pa.array(event_ids, pa.string()), times)
 
 
 def _kept(overflow: pa.ChunkedArray, absent: dict[str, Sequence[int]], strange: dict[int, dict[str, str]]) -> pa.Array:

@@ -3,6 +3,8 @@
 import logging
 import time
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 
 from confluent_kafka import Message
 from pyiceberg.catalog import Catalog
@@ -13,7 +15,7 @@ from ingestion.bulk.sources import DatabaseSource
 from ingestion.cdc import metrics
 from ingestion.cdc.flush import Pile
 from ingestion.cdc.followed import Followed, Tables
-from ingestion.cdc.intake import Intake, Letter, Partition, Rejected, Taken
+from ingestion.cdc.intake import Intake, Letters, Partition, Rejected, Taken
 from ingestion.cdc.kafka import Place, Stream
 from ingestion.cdc.offsets import Copies, Offset, stored_offset
 from ingestion.cdc.rejects import Quarantine
@@ -50,11 +52,7 @@ class Holdings:
 
     def take(self, messages: Sequence[Message]) -> None:
         """Messages as the consumer gave them. What must be read again is; a table that cannot go on is stopped."""
-        letters: dict[Place, list[Letter]] = {}
-        for message in messages:
-            place = (message.topic(), message.partition())
-            letter = Letter(message.offset(), message.key(), message.value(), message.timestamp()[1] * 1000)  # type: ignore[arg-type]
-            letters.setdefault(place, []).append(letter)  # type: ignore[arg-type]
+        letters = _by_place(messages)
         turns = {place: partition.turns for place, partition in self.partitions.items()}
         self._tables.make({topic for topic, _ in letters})
         for place, found in letters.items():
@@ -63,7 +61,7 @@ class Holdings:
                 continue
             if partition.is_stopped or partition.is_lost or partition.is_adrift:
                 continue
-            fresh = [letter for letter in found if letter.offset >= partition.next]
+            fresh = found.since(partition.next)
             if fresh:
                 self._take_part(partition, fresh)
 
@@ -151,7 +149,7 @@ class Holdings:
             if self.partitions.pop(place, None) is not None:
                 self.piles.pop(self._tables.raw_name(place[0]) or "", None)
 
-    def _take_part(self, partition: Partition, letters: list[Letter]) -> None:
+    def _take_part(self, partition: Partition, letters: Letters) -> None:
         turns = partition.turns
         try:
             self._piled(partition, letters)
@@ -165,7 +163,7 @@ class Holdings:
         except ContractError as error:
             self.stop(self._tables.raw_name(partition.topic) or partition.topic, error)
 
-    def _piled(self, partition: Partition, letters: list[Letter]) -> None:
+    def _piled(self, partition: Partition, letters: Letters) -> None:
         names = self._tables.named(partition.topic)
         assert names is not None
         followed = self._tables.get(*names)
@@ -214,7 +212,7 @@ class Holdings:
         partition.position, partition.source_at = after.position, after.source_at
         pile.add(partition, partition.begun or partition.stored, taken)
 
-    def _reject_all(self, partition: Partition, letters: list[Letter]) -> None:
+    def _reject_all(self, partition: Partition, letters: Letters) -> None:
         """A topic of a table that the source does not have or does not give."""
         names = self._tables.named(partition.topic)
         detail = f"{self._source.name} has no table {'.'.join(names or ())} that config/sources.yaml lets be read"
@@ -225,6 +223,15 @@ class Holdings:
             place = partition.place
             self._quarantine.add(raw.removeprefix("raw."), {place: rejected}, {place: partition.offset})
             metrics.EVENTS.labels(raw, "rejected").inc(len(rejected))
+
+
+def _by_place(messages: Sequence[Message]) -> dict[Place, Letters]:
+    """Messages by partition, in their order; the consumer gives them in long runs of one."""
+    found: dict[Place, list[Message]] = {}
+    places = zip(map(Message.topic, messages), map(Message.partition, messages), strict=True)
+    for place, run in groupby(zip(places, messages, strict=True), key=itemgetter(0)):
+        found.setdefault(place, []).extend(map(itemgetter(1), run))
+    return {place: Letters(run) for place, run in found.items()}
 
 
 def _made_anew(topic: str, source: str) -> str:

@@ -18,9 +18,10 @@ def list_truncations(catalog: Catalog, source: str, table: str, source_table: st
 
     To be called before the rows are committed: staging reads the list first.
     """
-    found = rows.filter(pc.equal(rows["_op"], "t"))
-    if not found.num_rows:
+    is_truncation = pc.equal(rows["_op"], "t")
+    if not pc.any(is_truncation).as_py():
         return 0
+    found = rows.filter(is_truncation)
     ensure_table(catalog, RUNS, RUNS_COLUMNS)
     runs = AppendTable(catalog, RUNS)
     known = set(runs.table.scan(selected_fields=(RUN_ID.name,)).to_arrow()[RUN_ID.name].to_pylist())

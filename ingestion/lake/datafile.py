@@ -29,6 +29,7 @@ from ingestion.lake.tables import LOADED_AT, RUN_ID, TIMESTAMP
 _MICROSECONDS_A_DAY = 86_400_000_000
 _ROW_GROUP = 128 << 10  # rows at most
 _SAMPLE = 32 << 10  # rows by which a file's columns are judged
+_FIRST_SAMPLE = 4 << 10  # rows in which no value comes twice where none does at all
 
 
 @dataclass(frozen=True)
@@ -208,12 +209,11 @@ def _repeating(rows: pa.Table) -> bool | list[str]:
     """The columns of which a value comes twice on average; all where there are too few rows to tell."""
     if rows.num_rows < _SAMPLE:
         return True
+    names = [field.name for field in rows.schema if not pa.types.is_nested(field.type)]
+    first = rows.slice(0, _FIRST_SAMPLE)
+    names = [name for name in names if pc.count_distinct(first[name]).as_py() < _FIRST_SAMPLE]
     sample = rows.slice(0, _SAMPLE)
-    return [
-        field.name
-        for field, column in zip(sample.schema, sample.columns, strict=True)
-        if not pa.types.is_nested(field.type) and pc.count_distinct(column).as_py() * 2 <= _SAMPLE
-    ]
+    return [name for name in names if pc.count_distinct(sample[name]).as_py() * 2 <= _SAMPLE]
 
 
 def _columns(

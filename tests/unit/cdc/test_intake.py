@@ -1,6 +1,6 @@
 """Messages become rows or are refused, one by one, and every one of them is counted."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingestion.bulk.marks import View
-from ingestion.cdc.envelope import PLACEHOLDER, Source
+from ingestion.cdc.envelope import PLACEHOLDER
 from ingestion.cdc.followed import Followed
 from ingestion.cdc.intake import Intake, Letter, Partition, Taken
-from ingestion.cdc.positions import Last, PostgresRanking
+from ingestion.cdc.positions import PostgresRanking
 from tests.unit.cdc.conftest import letter
 
 NOW = datetime(2026, 1, 5, tzinfo=UTC)
@@ -133,8 +133,7 @@ def test_columns_that_nobody_knows_are_kept_as_text(followed: Callable[..., Foll
 class OneByOne(PostgresRanking):
     """Places nothing at once."""
 
-    def place_all(self, sources: Sequence[Source], last: Last) -> None:
-        """As if the events were of no ordinary kind."""
+    places_all = False
 
 
 events = st.tuples(

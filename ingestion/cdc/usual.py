@@ -1,0 +1,87 @@
+"""Events of the usual kind, many at once: rows of one table as they are now, with all the columns that it has.
+
+They are read into objects with a slot for each column, which takes two thirds of the time of dictionaries and shows at
+once that no column is missing and none is strange. What is of any other kind, if only one message among many, is left
+to `envelope.decoded`, which takes the same bytes one by one.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter, methodcaller
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from ingestion.cdc.envelope import Row, Source
+from ingestion.cdc.form import Form
+
+_KEYED, _KEYLESS = ("c", "u", "r"), ("c", "r")  # without a key an update is two rows
+_IS_OBJECT = methodcaller("startswith", b"{")
+
+
+class Events(NamedTuple):
+    """Column by column: one value for each event, rows' values by the source's names."""
+
+    ops: Sequence[str]
+    sources: Sequence[Source]
+    times: Sequence[int]
+    columns: Mapping[str, Sequence[Any]]
+
+
+class Usual:
+    """Reads events of the table that `form` describes."""
+
+    def __init__(self, form: Form) -> None:
+        self._decoder: msgspec.json.Decoder[Any] | None = None
+        self._columns: list[tuple[str, Callable[[Any], Any]]] = []
+        try:
+            row = _row(form)
+        except ValueError:  # a name with a quote or a backslash, which msgspec does not look for
+            return
+        names = (*(column.name for column in form.columns), *form.ignored)
+        self._columns = [(name, attrgetter(f"c{number}")) for number, name in enumerate(names)]
+        self._decoder = msgspec.json.Decoder(_envelope(form, row))
+
+    def read(self, values: Sequence[bytes]) -> Events | None:
+        """All events in order; None if one of them is of another kind."""
+        if self._decoder is None or not all(map(_IS_OBJECT, values)):
+            return None
+        try:
+            found = self._decoder.decode_lines(b"\n".join(values))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        if len(found) != len(values):  # each gave one at least: one that has lines of its own gave more
+            return None
+        sources, rows = [one.source for one in found], [one.after for one in found]
+        columns = {name: list(map(get, rows)) for name, get in self._columns}
+        return Events([one.op for one in found], sources, [one.ts_us for one in sources], columns)
+
+
+def _row(form: Form) -> type[msgspec.Struct]:
+    """A row: living columns must be there, retired and ignored ones may. Raises ValueError for names it cannot have."""
+    columns = [*((column.name, column.is_retired) for column in form.columns), *((name, True) for name in form.ignored)]
+    fields: list[Any] = [
+        (f"c{number}", Any, None) if may_lack else (f"c{number}", Any) for number, (_, may_lack) in enumerate(columns)
+    ]
+    names = {f"c{number}": name for number, (name, _) in enumerate(columns)}
+    return msgspec.defstruct("UsualRow", fields, rename=names, forbid_unknown_fields=True, gc=False, kw_only=True)
+
+
+def _envelope(form: Form, row: type[msgspec.Struct]) -> type[msgspec.Struct]:
+    """As `Envelope`, of this table alone, with all that a place in PostgreSQL's log needs."""
+    source = msgspec.defstruct(
+        "UsualSource",
+        [
+            ("table", Literal[form.name]),
+            ("schema", Literal[form.schema]),
+            ("ts_us", int),
+            ("lsn", int),
+            ("txId", int),
+            ("sequence", str),
+        ],
+        bases=(Source,),
+        gc=False,
+        kw_only=True,
+    )
+    ops = Literal[_KEYED] if form.key else Literal[_KEYLESS]
+    fields: list[Any] = [("op", ops), ("source", source), ("after", row), ("before", Row | None, None)]
+    return msgspec.defstruct("UsualEnvelope", fields, gc=False, kw_only=True)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import Producer, TopicPartition
 from pyiceberg.catalog import Catalog
 
 from ingestion.cdc.sink import Limits, Sink
@@ -121,6 +121,26 @@ def test_what_a_wider_column_can_hold_is_replayed_into_its_place(
     rows = items.catalog.load_table(f"raw.{items.source.name}_items").scan().to_arrow().to_pylist()
     found = sorted(rows, key=lambda row: row["_position"])
     assert [(row["id"], row["small"]) for row in found] == [(2, 2**40), (3, None)]
+
+
+def test_a_transaction_that_was_aborted_never_appears(topic: Callable[..., Topic]) -> None:
+    items = topic()
+    producer = Producer({"bootstrap.servers": items.bus.bootstrap, "transactional.id": items.name})
+    producer.init_transactions(30)
+    for numbers, is_kept in ((range(5), True), (range(5, 10), False), (range(10, 12), True), (range(12, 14), False)):
+        producer.begin_transaction()
+        for number in numbers:
+            producer.produce(items.name, event(number, items.source.name), key=b"{}", partition=0)
+        producer.flush(30)
+        if is_kept:
+            producer.commit_transaction(30)
+        else:
+            producer.abort_transaction(30)
+
+    done, again = items.drain(), items.drain()
+
+    assert (done.rows, done.rejected, again.messages) == (7, 0, 0)
+    assert items.ids() == [*range(5), 10, 11]
 
 
 def test_a_kafka_that_does_not_answer_is_one_line(

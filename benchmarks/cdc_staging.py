@@ -1,6 +1,7 @@
 """Staging of a followed table: its current state after 10,000 changes on a million rows, against a full rebuild."""
 
 import os
+import sys
 import tempfile
 import time
 from datetime import UTC, datetime
@@ -31,14 +32,14 @@ def main() -> None:
         raw = AppendTable(lake.catalog, RAW)
         raw.append(_rows(0, ROWS, "r", "batch", "00000000/00001000.0000000000"), "copy", {})
         AppendTable(lake.catalog, RUNS).append(_copy(), "copy", {})
-        _build(lake, full=True)
-        full = min(_build(lake, full=True) for _ in range(2))
+        _build(lake, "warming up", full=True)
+        full = min(_build(lake, "all rows", full=True) for _ in range(2))
         changed = []
         for number in range(3):
             position = f"00000000/0000{number + 2}000.1"
             raw.append(_rows(number * 7, CHANGES, "u", "cdc", position, step=97), f"sink-{number}", {})
-            changed.append(_build(lake, full=False))
-        nothing = _build(lake, full=False)
+            changed.append(_build(lake, f"{CHANGES} changes", full=False))
+        nothing = _build(lake, "nothing new", full=False)
     ratio = sorted(changed)[1] / full
     facts = {
         "rows": ROWS,
@@ -51,10 +52,12 @@ def main() -> None:
     report("cdc_staging", ratio, "of full", "<= 0.2", ratio <= 0.2, facts)
 
 
-def _build(lake: Lake, *, full: bool) -> float:
+def _build(lake: Lake, what: str, *, full: bool) -> float:
     started = time.perf_counter()
     lake.dbt("run", "--select", MODEL, *(["--full-refresh"] if full else []))
-    return time.perf_counter() - started
+    seconds = time.perf_counter() - started
+    print(f"{what}: {seconds:.1f} s", file=sys.stderr, flush=True)
+    return seconds
 
 
 def _rows(first: int, count: int, op: str, load_type: str, position: str, step: int = 1) -> pa.Table:

@@ -48,9 +48,9 @@ class EntityLake:
         self.lake.dbt("run", "--select", _MODELS, *words)
         return time.perf_counter() - started
 
-    def entities(self) -> dict[str, str]:
-        """The entity of each record, by `source:source_id`."""
-        columns = ("source", "source_id", "entity_id")
+    def entities(self, column: str = "entity_id") -> dict[str, str]:
+        """The entity of each record, by `source:source_id`; or the `resolution_group` that it was cut from."""
+        columns = ("source", "source_id", column)
         found = self.lake.catalog.load_table("semantic.entity_index").scan(selected_fields=columns).to_arrow()
         sources, ids, entities = (found[name].to_pylist() for name in columns)
         return {f"{source}:{one}": entity for source, one, entity in zip(sources, ids, entities, strict=True)}

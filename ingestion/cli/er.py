@@ -3,6 +3,7 @@
 import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -50,40 +51,23 @@ def explain(record_a: str, record_b: str, as_json: bool) -> None:
         click.echo("  never compared: they have no value in common that few share")
 
 
-@command.command(help="List groups whose weakest links were cut, the largest first, and what too many records share.")
+@command.command(
+    help="List groups whose weakest links were cut, the largest first, pairs known to be one customer that were cut "
+    "apart, and what too many records share."
+)
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Print at most so many groups.")
 @json_option
 def review(limit: int, as_json: bool) -> None:
-    from ingestion.lake.query import query
+    from ingestion.entities.review import review as review_of
 
     with _lake() as catalog:
-        groups = query(
-            catalog,
-            f"""
-            select resolution_group, count(*) as record_count, count(distinct entity_id) as entity_count,
-                max(full_name) as a_name, min(match_confidence) as least_confidence
-            from semantic.entity_index
-            where is_cut
-            group by resolution_group
-            order by record_count desc, resolution_group
-            limit {limit}
-            """,
-        ).to_pylist()
-        shared = query(
-            catalog,
-            """
-            select rule, count(distinct block_hash) as value_count, count(*) as record_count
-            from semantic.blocking_index
-            where not is_active
-            group by rule
-            order by rule
-            """,
-        ).to_pylist()
+        found = review_of(catalog, limit)
     if as_json:
-        print_json({"groups": groups, "shared_by_too_many": shared})
+        print_json(asdict(found))
         return
-    print_rows(groups, title="groups that were cut")
-    print_rows(shared, title="values shared by too many, left out of the comparison")
+    print_rows(found.groups, title="groups that were cut")
+    print_rows(found.true_pairs_cut, title="labelled pairs of one customer that were cut apart")
+    print_rows(found.shared_by_too_many, title="values shared by too many, left out of the comparison")
 
 
 @command.command(help="Decide that two records (source:id) are one customer, are two, or left to the evidence again.")

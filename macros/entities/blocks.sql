@@ -40,33 +40,65 @@ that is in none, or is gone, is one row without a rule.
     replace(block_key, 'name_as_mailbox:', 'mailbox:')
 {%- endmacro %}
 
-{#-
-stored_blocks(found): rows of this table that the changed records had (is_changed), and those of other records in the
-blocks that they were in or are in now; a block is counted anew over all of them.
--#}
-{% macro stored_blocks(found) -%}
-    {%- if is_incremental() -%}
-    select
+{#- blocks_before(found): the rows of this table that the changed records have. -#}
+{% macro blocks_before(found) -%}
+    select {{ small_side('changed') if is_small_part(found) }}
         stored.record_key,
         stored.rule,
         stored.block_hash,
-        stored.is_generic,
-        changed.record_key is not null as is_changed
+        stored.is_generic
     from {{ this }} as stored
-    left join (
-        select distinct record_key from {{ found }} as found
-    ) as changed on stored.record_key = changed.record_key
-    where
-        changed.record_key is not null
-        or stored.block_hash in (select block_hash from {{ found }} as found where block_hash is not null)
-        or stored.block_hash in (
-            select before.block_hash
-            from {{ this }} as before
-            where before.record_key in (select record_key from {{ found }} as found)
-        )
-    {%- else -%}
-    select *, false as is_changed from {{ found }} as found where false
-    {%- endif -%}
+    inner join ({{ changed_records_of(found) }}) as changed on stored.record_key = changed.record_key
+{%- endmacro %}
+
+{% macro changed_records_of(found) -%}
+    select distinct record_key from {{ found }} as found
+{%- endmacro %}
+
+{#-
+changed_blocks_of(found, before): the blocks that changed records are in now (`found`) or were in (`before`): block_hash,
+is_active as it is now, and is_turned, whether it was otherwise for the records in it that have not changed. Of each
+block only the size is looked up: those that many are in are in many runs, and stay as they are.
+-#}
+{% macro changed_blocks_of(found, before) -%}
+    select
+        *,
+        stored_count > before_count and is_active <> was_active as is_turned
+    from (
+        select
+            blocks.block_hash,
+            not is_generic and found_count + coalesce(stored_count, 0) - before_count <= {{ largest_block() }} as is_active,
+            before_count,
+            coalesce(stored_count, 0) as stored_count,
+            coalesce(was_active, false) as was_active
+        from (
+            {{ counted_blocks(found, before) }}
+        ) as blocks
+        left join (
+            select {{ small_side('touched') if is_small_part(found) }}
+                stored.block_hash,
+                count(*) as stored_count,
+                bool_or(stored.is_active) as was_active
+            from {{ this }} as stored
+            inner join ({{ counted_blocks(found, before) }}) as touched on stored.block_hash = touched.block_hash
+            group by stored.block_hash
+        ) as known on blocks.block_hash = known.block_hash
+    ) as sizes
+{%- endmacro %}
+
+{% macro counted_blocks(found, before) -%}
+    select
+        block_hash,
+        min(rule) as rule,
+        bool_or(is_generic) as is_generic,
+        sum(is_found) as found_count,
+        sum(1 - is_found) as before_count
+    from (
+        select block_hash, rule, is_generic, 1 as is_found from {{ found }} as found where rule is not null
+        union all
+        select block_hash, rule, is_generic, 0 as is_found from {{ before }} as before
+    ) as rows_of_blocks
+    group by block_hash
 {%- endmacro %}
 
 {#- How many records may share a value: more make it nobody's own. -#}

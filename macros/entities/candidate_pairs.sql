@@ -31,16 +31,20 @@ key_high and the rules that propose them. `blocks` is a query, `changed` a relat
     select
         stored.key_low,
         stored.key_high,
-        stored.rules,
+        cast(null as {{ dbt.type_string() }}) as rules,
         {% for name in compared_levels() -%}
-            stored.{{ name }}_level,
-            stored.{{ name }}_bits,
+            cast(null as int) as {{ name }}_level,
+            cast(null as decimal(7, 2)) as {{ name }}_bits,
         {% endfor -%}
         cast(null as decimal(8, 2)) as score_bits
     from (
-        select * from {{ this }} where key_low in (select record_key from {{ changed }} as changed)
-        union distinct
-        select * from {{ this }} where key_high in (select record_key from {{ changed }} as changed)
+        select {{ small_side('low') if is_small_part(changed) }} {{ small_side('high') if is_small_part(changed) }}
+            edges.key_low,
+            edges.key_high
+        from {{ this }} as edges
+        left join {{ changed }} as low on edges.key_low = low.record_key
+        left join {{ changed }} as high on edges.key_high = high.record_key
+        where low.record_key is not null or high.record_key is not null
     ) as stored
     left join {{ pairs }} as pairs on stored.key_low = pairs.key_low and stored.key_high = pairs.key_high
     where pairs.key_low is null

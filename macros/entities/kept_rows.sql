@@ -12,14 +12,14 @@ counts the rows of what is computed from a kept step, `after`, that has many.
 {% endmacro %}
 
 {#-
-few_rows(sql, columns): the rows of a query as lists of texts, null for null; null itself if there are more than
-`var('most_literal_rows')`, or where nothing is built.
+few_rows(sql, columns, most): the rows of a query as lists of texts, null for null; null itself if there are more than
+`most` (`var('most_literal_rows')`), or where nothing is built.
 -#}
-{% macro few_rows(sql, columns) %}
+{% macro few_rows(sql, columns, most=none) %}
     {% if not execute or not is_building() %}
         {% do return(none) %}
     {% endif %}
-    {% set most = var('most_literal_rows') %}
+    {% set most = var('most_literal_rows') if most is none else most %}
     {% set rows = rows_of(sql ~ ' limit ' ~ (most + 1), columns) %}
     {% do return(rows if rows | length <= most else none) %}
 {% endmacro %}
@@ -64,5 +64,5 @@ few_rows(sql, columns): the rows of a query as lists of texts, null for null; nu
 
 {#- is_small_part(kept): whether a kept step has few rows beside a large lake: few enough to be handed to each task. -#}
 {% macro is_small_part(kept) %}
-    {% do return(execute and is_building() and (kept.startswith('(') or rows_where(kept, 'true') <= 100000)) %}
+    {% do return(execute and is_building() and (kept.startswith('(') or rows_where(kept, 'true') <= var('most_rows_handed_out'))) %}
 {% endmacro %}

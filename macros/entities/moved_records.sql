@@ -52,5 +52,5 @@ and new_entity_id, null for a record that has left it. None in a first build.
 
 {% macro is_small_change(index, state, records) %}
     {% set sql = 'select count(*) from (' ~ rows_since(index, state, records) ~ ') as present' %}
-    {% do return(run_query(sql).rows[0][0] | int <= 100000) %}
+    {% do return(run_query(sql).rows[0][0] | int <= var('most_rows_handed_out')) %}
 {% endmacro %}

@@ -26,21 +26,19 @@ where what has `changed` is a table already, being many.
     {%- else -%}
         {%- set touched = kept_table('touched', touched_sql) -%}
         {%- set edges = kept_table('edges', edges_among(touched, known_edges, decisions, ref('er_tiers'))) -%}
-        {{ resolution_of_many(touched, components_of_many(edges, all_tiers())) }}
+        {%- if is_incremental() and is_small_part(touched) -%}
+            {{ resolution_of_part(touched, edges) }}
+        {%- else -%}
+            {{ resolution_of_many(touched, components_of_many(edges, all_tiers())) }}
+        {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
 
 {% macro resolution_of_rows(touched, edges) -%}
     {%- set text = dbt.type_string() -%}
-    {%- set edge_rows = rows_of(edges, {
-        'key_low': text, 'key_high': text, 'bits': 'decimal(9, 2)', 'is_link': 'boolean', 'is_conflict': 'boolean',
-    }) -%}
-    {%- set tiers = rows_of(
-        'select * from ' ~ all_tiers() ~ ' as tiers order by tier',
-        {'tier': 'int', 'least_bits': 'decimal(6, 2)', 'most_records': 'int'}
-    ) -%}
+    {%- set edge_rows = rows_of(edges, edge_types()) -%}
     {%- set found = {} -%}
-    {%- for record, component, group, is_cut, bits in components_of_rows(edge_rows, tiers) -%}
+    {%- for record, component, group, is_cut, bits in components_of_rows(edge_rows, tier_rows()) -%}
         {%- do found.update({record: (component, group, is_cut, bits)}) -%}
     {%- endfor -%}
     {%- set claimants = [] -%}
@@ -59,19 +57,22 @@ where what has `changed` is a table already, being many.
     }) }}
 {%- endmacro %}
 
+{% macro edge_types() %}
+    {% set text = dbt.type_string() %}
+    {% do return({
+        'key_low': text, 'key_high': text, 'bits': 'decimal(9, 2)', 'is_link': 'boolean', 'is_conflict': 'boolean',
+    }) %}
+{% endmacro %}
+
+{% macro tier_rows() %}
+    {% do return(rows_of(
+        'select * from ' ~ all_tiers() ~ ' as tiers order by tier',
+        {'tier': 'int', 'least_bits': 'decimal(6, 2)', 'most_records': 'int'}
+    )) %}
+{% endmacro %}
+
 {% macro resolution_of_many(touched, components) -%}
-    {%- set members -%}
-        select
-            touched.record_key,
-            coalesce(components.component_key, touched.record_key) as component_key,
-            coalesce(components.resolution_group, touched.record_key) as resolution_group,
-            coalesce(components.is_cut, false) as is_cut,
-            components.bits,
-            touched.stored_created_at,
-            case when not touched.is_gone then touched.stored_entity_id end as claimed_entity_id
-        from {{ touched }} as touched
-        left join {{ components }} as components on touched.record_key = components.record_key
-    {%- endset -%}
+    {%- set members = resolved_members(touched, components) -%}
     {%- if is_incremental() -%}
         {%- set resolved = kept_table('resolved', members) -%}
         (
@@ -95,10 +96,27 @@ where what has `changed` is a table already, being many.
     {%- endif -%}
 {%- endmacro %}
 
+{% macro resolved_members(touched, components) -%}
+    select
+        touched.record_key,
+        coalesce(components.component_key, touched.record_key) as component_key,
+        coalesce(components.resolution_group, touched.record_key) as resolution_group,
+        coalesce(components.is_cut, false) as is_cut,
+        components.bits,
+        touched.stored_created_at,
+        case when not touched.is_gone then touched.stored_entity_id end as claimed_entity_id
+    from {{ touched }} as touched
+    left join {{ components }} as components on touched.record_key = components.record_key
+{%- endmacro %}
+
 {#- The records that are linked: record_key, component_key, resolution_group, is_cut and bits. -#}
 {% macro components_of_many(edges, tiers) -%}
     {%- set groups = kept_table('groups', whole_groups(edges, tiers)) -%}
-    {%- set parts = kept_table('parts', parts_of_groups(edges, groups, tiers)) -%}
+    {{ components_in_tiers(edges, groups, tiers) }}
+{%- endmacro %}
+
+{% macro components_in_tiers(edges, groups, tiers, are_few=false) -%}
+    {%- set parts = kept_table('parts', parts_of_groups(edges, groups, tiers, are_few)) -%}
     (
         select
             parts.record_key,
@@ -128,7 +146,7 @@ where what has `changed` is a table already, being many.
 {%- endmacro %}
 
 {#- The groups that links of any tier make, and whether each may stay whole. -#}
-{% macro whole_groups(edges, tiers) -%}
+{% macro whole_groups(edges, tiers, are_few=false) -%}
     {%- set links -%}
         select
             key_low as record_a,
@@ -136,7 +154,7 @@ where what has `changed` is a table already, being many.
         from {{ edges }} as edges
         where is_link
     {%- endset -%}
-    {%- set components = connected_components(links, 'group') -%}
+    {%- set components = connected_components(links, 'group', are_few) -%}
     select
         components.record_key,
         components.component_key,
@@ -154,7 +172,7 @@ where what has `changed` is a table already, being many.
 {%- endmacro %}
 
 {#- Groups that may stay whole, and the parts of the others. -#}
-{% macro parts_of_groups(edges, groups, tiers) -%}
+{% macro parts_of_groups(edges, groups, tiers, are_few) -%}
     {%- set tier_text = 'cast(tiers.tier as ' ~ dbt.type_string() ~ ')' -%}
     {%- set links -%}
         select
@@ -172,7 +190,7 @@ where what has `changed` is a table already, being many.
                 substr(record_key, position(':' in record_key) + 1) as record_key,
                 cast(split_part(record_key, ':', 1) as int) as tier,
                 component_key
-            from {{ connected_components(links, 'part') }} as nodes
+            from {{ connected_components(links, 'part', are_few) }} as nodes
         )
     {%- endset -%}
     select

@@ -1,8 +1,8 @@
 {#-
-scored_pairs(pairs, records, blocks): `pairs` with the level and the weight of each comparison and the sum of them all.
-What too many share (`blocks` that are not active) is left out of the comparison.
+scored_pairs(pairs, records): `pairs` with the level and the weight of each comparison and the sum of them all. `records`
+are `comparable_records`.
 -#}
-{% macro scored_pairs(pairs, records, blocks) -%}
+{% macro scored_pairs(pairs, records) -%}
     select
         key_low,
         key_high,
@@ -21,7 +21,7 @@ What too many share (`blocks` that are not active) is left out of the comparison
             {%- endfor %}
             coalesce(element_at(weights.bits, 'prior:0'), 0) as prior_bits
         from (
-            {{ pairs_with_levels(pairs, records, blocks) }}
+            {{ pairs_with_levels(pairs, records) }}
         ) as levels
         cross join (
             select {{ map_of("concat(comparison, ':', cast(level as " ~ dbt.type_string() ~ "))", 'weight_bits') }} as bits
@@ -30,7 +30,7 @@ What too many share (`blocks` that are not active) is left out of the comparison
     ) as weighted
 {%- endmacro %}
 
-{% macro pairs_with_levels(pairs, records, blocks) -%}
+{% macro pairs_with_levels(pairs, records) -%}
     select
         key_low,
         key_high,
@@ -47,13 +47,13 @@ What too many share (`blocks` that are not active) is left out of the comparison
             {{ answer }} as {{ name }}{{ ',' if not loop.last }}
             {%- endfor %}
         from (
-            {{ pairs_with_values(pairs, records, blocks) }}
+            {{ pairs_with_values(pairs, records) }}
         ) as compared
     ) as compared_pairs
 {%- endmacro %}
 
-{% macro pairs_with_values(pairs, records, blocks) -%}
-    select {{ small_side('half_pairs') if is_incremental() and is_small_part(pairs) }}
+{% macro pairs_with_values(pairs, records) -%}
+    select
         half_pairs.*,
         {%- for name in matched_columns() %}
         high.{{ name }} as high_{{ name }}{{ ',' if not loop.last }}
@@ -69,12 +69,16 @@ What too many share (`blocks` that are not active) is left out of the comparison
             low.{{ name }} as low_{{ name }}{{ ',' if not loop.last }}
             {%- endfor %}
         from {{ pairs }} as pairs
-        inner join ({{ comparable_records(records, blocks) }}) as low on pairs.key_low = low.record_key
+        inner join {{ records }} as low on pairs.key_low = low.record_key
     ) as half_pairs
-    inner join ({{ comparable_records(records, blocks) }}) as high on half_pairs.key_high = high.record_key
+    inner join {{ records }} as high on half_pairs.key_high = high.record_key
 {%- endmacro %}
 
-{% macro comparable_records(records, blocks) -%}
+{#-
+comparable_records(records, blocks, pairs): what is compared of each record. What too many share (`blocks` that are not
+active) is left out. With `pairs` only the records of these are looked up.
+-#}
+{% macro comparable_records(records, blocks, pairs=none) -%}
     select
         records.record_key,
         records.first_name_rarity_bits,
@@ -88,7 +92,7 @@ What too many share (`blocks` that are not active) is left out of the comparison
         {%- endif %}{{ ',' if not loop.last }}
         {%- endfor %}
     from (
-        {{ records }}
+        {{ of_pairs('select * from (' ~ records ~ ') as all_records', pairs) }}
     ) as records
     left join (
         select
@@ -96,9 +100,28 @@ What too many share (`blocks` that are not active) is left out of the comparison
             max(case when rule = 'email' then 1 else 0 end) as is_email_shared,
             max(case when rule = 'phone' then 1 else 0 end) as is_phone_shared
         from (
-            {{ blocks }}
+            {{ of_pairs(
+                'select record_key, rule from (' ~ blocks ~ ") as blocks where not is_active and rule in ('email', 'phone')",
+                pairs
+            ) }}
         ) as blocks
-        where not is_active and rule in ('email', 'phone')
         group by record_key
     ) as shared on records.record_key = shared.record_key
+{%- endmacro %}
+
+{#- The rows of a query that have a record_key of `pairs`; all of them without `pairs`. -#}
+{% macro of_pairs(sql, pairs) -%}
+    {%- if pairs is none -%}
+    {{ sql }}
+    {%- else -%}
+    select {{ small_side('wanted') if is_small_part(pairs) }} rows_of_records.*
+    from (
+        {{ sql }}
+    ) as rows_of_records
+    inner join (
+        select key_low as record_key from {{ pairs }} as pairs
+        union distinct
+        select key_high as record_key from {{ pairs }} as pairs
+    ) as wanted on rows_of_records.record_key = wanted.record_key
+    {%- endif -%}
 {%- endmacro %}

@@ -57,18 +57,22 @@ not in the index yet, and is_gone, of a record that is no longer living. `change
 {%- endmacro %}
 
 {% macro changed_and_linked(changed, edges, decisions) -%}
+    {%- set is_part = is_small_part(changed) -%}
     select record_key
     from {{ changed }} as changed
     union all
-    select edges.key_high
-    from ({{ edges }}) as edges
-    inner join {{ changed }} as changed on edges.key_low = changed.record_key
-    inner join {{ ref('er_tiers') }} as tiers on tiers.tier = 0 and edges.bits >= tiers.least_bits
-    union all
-    select edges.key_low
-    from ({{ edges }}) as edges
-    inner join {{ changed }} as changed on edges.key_high = changed.record_key
-    inner join {{ ref('er_tiers') }} as tiers on tiers.tier = 0 and edges.bits >= tiers.least_bits
+    select record_key
+    from (
+        select {{ small_side('low') if is_part }} {{ small_side('high') if is_part }}
+            edges.key_low,
+            edges.key_high
+        from ({{ edges }}) as edges
+        inner join {{ ref('er_tiers') }} as tiers on tiers.tier = 0 and edges.bits >= tiers.least_bits
+        left join {{ changed }} as low on edges.key_low = low.record_key
+        left join {{ changed }} as high on edges.key_high = high.record_key
+        where low.record_key is not null or high.record_key is not null
+    ) as links
+    {{ each_of(['key_low', 'key_high'], 'record_key') }}
     union all
     select decisions.key_high
     from {{ decisions }} as decisions
@@ -96,7 +100,7 @@ the conflicts (is_conflict): pairs that one entity must not hold both of (`confl
             and coalesce(edges.first_name_level = 0, false)
         )
     {%- endset -%}
-    select
+    select {{ small_side('touched') if is_incremental() and is_small_part(touched) }}
         edges.key_low,
         edges.key_high,
         cast(edges.bits as decimal(9, 2)) as bits,
@@ -176,12 +180,10 @@ beyond 65,536; and is_other, whether the stored index was made with another offs
     {% set size = {'offset_bits': 0, 'is_other': false} %}
     {% if execute and is_building() %}
         {% set sql -%}
-            select
-                (select count(*) from ({{ records }}) as records where not is_deleted)
-                {%- if is_incremental() %},
-                (select min(size_offset_bits) from {{ this }}),
-                (select max(size_offset_bits) from {{ this }})
-                {%- endif %}
+            select * from (select count(*) from ({{ records }}) as records where not is_deleted) as living
+            {%- if is_incremental() %}
+            cross join (select min(size_offset_bits), max(size_offset_bits) from {{ this }}) as stored
+            {%- endif %}
         {%- endset %}
         {% set numbers = run_query(sql).rows[0] %}
         {% for doubling in range(17, 40) if numbers[0] | int >= 2 ** doubling %}

@@ -1,9 +1,12 @@
-{#- changes_sql(candidates, target, columns): the rows to write, as the model's columns, with `_is_gone` for rows to delete. -#}
-{% macro changes_sql(candidates, target, columns) -%}
+{#-
+changes_sql(candidates, target, columns, are_few): the rows to write, as the model's columns, with `_is_gone` for rows to
+delete. Of few of many, `_is_new` tells those whose key is not stored yet.
+-#}
+{% macro changes_sql(candidates, target, columns, are_few=false) -%}
     {%- if config.get('meta', {}).get('merge_by', 'difference') == 'position' -%}
         {{ later_rows(candidates, target, columns) }}
     {%- else -%}
-        {{ different_rows(candidates, target, columns) }}
+        {{ different_rows(candidates, target, columns, are_few) }}
     {%- endif -%}
 {%- endmacro %}
 
@@ -77,16 +80,20 @@ of, read again in case an older row with one of them has come since.
     {%- endif -%}
 {%- endmacro %}
 
-{% macro different_rows(candidates, target, columns) -%}
+{% macro different_rows(candidates, target, columns, are_few) -%}
     {%- set meta = config.get('meta', {}) -%}
     {%- set stamps = ['_built_at', '_staged_at'] + meta.get('stamps', []) -%}
     {%- set compared = [] -%}
     {%- for name in columns if name not in key_columns() + stamps -%}
         {%- do compared.append('candidates.' ~ name ~ ' is distinct from stored.' ~ name) -%}
     {%- endfor -%}
-    select candidates.*, {{ is_gone('candidates') }} as _is_gone
+    select
+        candidates.*,
+        {{ is_gone('candidates') }} as _is_gone
+        {%- if are_few %}, stored.{{ key_columns()[0] }} is null as _is_new{% endif %}
     from {{ candidates }} as candidates
-    left join {{ target }} as stored on {{ keys_equal('candidates', 'stored') }}
+    left join {{ stored_rows_of(candidates, target) if are_few else target }} as stored
+        on {{ keys_equal('candidates', 'stored') }}
     where
         {{ keys_present('candidates') }}
         and (stored.{{ key_columns()[0] }} is null or {{ compared | join(' or ') }})
@@ -101,6 +108,15 @@ of, read again in case an older row with one of them has come since.
         {% for name in meta.recompute %}{{ 'and ' if not loop.first }}stored.{{ name }} = recomputed.{{ name }} {% endfor %}
     left anti join {{ candidates }} as candidates on {{ keys_equal('candidates', 'stored') }}
     {%- endif -%}
+{%- endmacro %}
+
+{#- The rows of the stored table whose keys are among these few. -#}
+{% macro stored_rows_of(candidates, target) -%}
+    (
+        select {{ small_side('wanted') }} found.*
+        from {{ target }} as found
+        left semi join {{ candidates }} as wanted on {{ keys_equal('found', 'wanted') }}
+    )
 {%- endmacro %}
 
 {#- `meta.gone_without` names a column that no living row lacks: where it is null, the row says that its key is gone. -#}

@@ -8,6 +8,9 @@ The one way tables above raw are written on Spark: compute what differs from the
   (columns), the model yields all rows of the groups it yields any row of, and stored rows of these groups that it
   no longer yields are deleted; a row whose key is null only names its group. With `meta.gone_without` (a column), a
   row in which it is null says that its key is gone. `meta.stamps` are columns that alone make no difference.
+- `meta.few_of_many`: a run changes few rows of a table of many. The stored table is looked through for these, never
+  sorted: new rows are appended, behind a merge of the others if there are any. A run that dies between the two has not
+  moved its watermark, and the next one writes what is missing.
 - When nothing differs, nothing is committed.
 -#}
 {% materialization incremental, adapter='spark', supported_languages=['sql'] %}
@@ -44,20 +47,22 @@ The one way tables above raw are written on Spark: compute what differs from the
 
 {% macro merge_changes(target, existing) %}
     {% set candidates = this.identifier ~ '__candidates' %}
-    {% set in_groups = config.get('meta', {}).get('recompute') %}
+    {#- Groups are compared both ways, which reads the candidates three times. Kept at the first read: the count. -#}
+    {% set is_kept = config.get('meta', {}).get('recompute') or config.get('meta', {}).get('few_of_many') %}
     {% do run_query('drop view if exists ' ~ candidates) %}
     {% call statement('candidates') %}
-        {#- Groups are compared both ways, which reads the candidates three times. Kept at the first read: the count. -#}
-        {{ 'cache lazy table' if in_groups else 'create temporary view' }} {{ candidates }} as
+        {{ 'cache lazy table' if is_kept else 'create temporary view' }} {{ candidates }} as
         {{ sql }}
     {% endcall %}
     {% if config.get('contract').enforced %}
         {% do get_assert_columns_equivalent(sql) %}
     {% endif %}
     {% set columns = adopt_new_columns(candidates, existing) %}
+    {% set candidate_count = rows_where(candidates, 'true') if is_kept else none %}
     {% set row_count = 0 %}
-    {% if not in_groups or rows_where(candidates, 'true') %}
-        {% set row_count = merge_candidates(candidates, target, columns) %}
+    {% if candidate_count != 0 %}
+        {% set are_few = config.get('meta', {}).get('few_of_many') and candidate_count <= var('most_rows_handed_out') %}
+        {% set row_count = merge_candidates(candidates, target, columns, are_few) %}
     {% endif %}
     {% do run_query('drop view if exists ' ~ candidates) %}
     {% if not row_count %}
@@ -68,22 +73,44 @@ The one way tables above raw are written on Spark: compute what differs from the
     {% endcall %}
 {% endmacro %}
 
-{#- Merges what differs and returns how many rows that was. -#}
-{% macro merge_candidates(candidates, target, columns) %}
+{#- Merges what differs and returns how many rows that was. `are_few` hands the candidates to each task of a scan. -#}
+{% macro merge_candidates(candidates, target, columns, are_few) %}
     {% set changes = this.identifier ~ '__changes' %}
     {% do run_query('drop view if exists ' ~ changes) %}
     {% call statement('changes') %}
         cache lazy table {{ changes }} as
-        {{ changes_sql(candidates, target, columns) }}
+        {{ changes_sql(candidates, target, columns, are_few) }}
     {% endcall %}
-    {% set row_count = rows_where(changes, 'true') %}
-    {% if row_count %}
-        {% call statement('merge') %}
-            {{ merge_statement(target, changes, columns) }}
-        {% endcall %}
+    {% if are_few %}
+        {% set row_count = write_few(changes, target, columns) %}
+    {% else %}
+        {% set row_count = rows_where(changes, 'true') %}
+        {% if row_count %}
+            {% call statement('merge') %}
+                {{ merge_statement(target, changes, columns) }}
+            {% endcall %}
+        {% endif %}
     {% endif %}
     {% do run_query('drop view if exists ' ~ changes) %}
     {% do return(row_count) %}
+{% endmacro %}
+
+{#- Changes known to be new or not (`_is_new`): a merge that inserts nothing needs no look at rows it does not touch. -#}
+{% macro write_few(changes, target, columns) %}
+    {% set new_count = rows_where(changes, '_is_new') %}
+    {% set stored_count = rows_where(changes, 'not _is_new') %}
+    {% if stored_count %}
+        {% call statement('merge') %}
+            {{ merge_statement(target, changes, columns, into_stored=true) }}
+        {% endcall %}
+    {% endif %}
+    {% if new_count %}
+        {% call statement('append') %}
+            insert into {{ target }} ({{ columns | join(', ') }})
+            select {{ columns | join(', ') }} from {{ changes }} where _is_new
+        {% endcall %}
+    {% endif %}
+    {% do return(new_count + stored_count) %}
 {% endmacro %}
 
 {#-

@@ -1,16 +1,21 @@
-{#- merge_statement(target, changes, columns): writes the rows `changes_sql` found; the order guard holds here as well. -#}
-{% macro merge_statement(target, changes, columns) -%}
+{#-
+merge_statement(target, changes, columns, into_stored): writes the rows `changes_sql` found; the order guard holds here as
+well. `into_stored` leaves new rows out, and says that the changes are few.
+-#}
+{% macro merge_statement(target, changes, columns, into_stored=false) -%}
     {%- set by_position = config.get('meta', {}).get('merge_by', 'difference') == 'position' -%}
     merge into {{ target }} as stored
-    using {{ changes }} as changes
+    using {{ '(select ' ~ small_side('few') ~ ' * from ' ~ changes ~ ' as few where not _is_new)' if into_stored else changes }} as changes
     on {{ keys_equal('stored', 'changes') }}
     when matched and changes._is_gone then delete
     when matched {% if by_position %}and {{ is_later('changes', 'stored', columns) }} {% endif %}then update set
         {% for name in columns -%}
         {{ name }} = {{ merged_value(name, columns) if by_position else 'changes.' ~ name }}{{ ',' if not loop.last }}
         {% endfor %}
+    {%- if not into_stored %}
     when not matched and not changes._is_gone then insert ({{ columns | join(', ') }})
         values ({{ 'changes.' ~ (columns | join(', changes.')) }})
+    {%- endif %}
 {%- endmacro %}
 
 {#-

@@ -1,5 +1,5 @@
 {#-
-connected_components(edges, name): groups records that are linked, directly or through others. `edges` is a query that
+connected_components(edges, name, are_few): groups records that are linked, directly or through others. `edges` is a query that
 yields record_a and record_b; the result is a relation with one row per record in it:
 
     record_key, component_key (the smallest record_key of the group)
@@ -8,10 +8,11 @@ Each record is put to the nearest of its neighbours, the one with the smallest k
 but a few groups are found. What is left are links between such keys. Of a few the groups are found while the SQL is made;
 with many, passes of four rounds are made until nothing changes, and 20 rounds without an end are an error. A round about
 doubles the distance a key has travelled. Where steps are not kept, two rounds stand inline: enough for a unit test. `name`
-tells the kept steps of two calls in one model apart.
+tells the kept steps of two calls in one model apart. With `are_few`, computing a step twice costs less than keeping it.
 -#}
-{% macro connected_components(edges, name='labels') -%}
-    {%- set nearest = kept_table(name ~ '_nearest', nearest_records(edges)) -%}
+{% macro connected_components(edges, name='labels', are_few=false) -%}
+    {%- set nearest = nearest_records(edges) -%}
+    {%- set nearest = '(' ~ nearest ~ ')' if are_few else kept_table(name ~ '_nearest', nearest) -%}
     {%- set labels -%}
         select
             one.record_key,
@@ -20,7 +21,8 @@ tells the kept steps of two calls in one model apart.
         inner join {{ nearest }} as two on one.nearest_key = two.record_key
     {%- endset -%}
     {%- set first = kept_table(name ~ '_first', labels) -%}
-    {%- set rest = kept_table(name ~ '_rest', edges_between(edges, first)) -%}
+    {%- set rest = edges_between(edges, first) -%}
+    {%- set rest = '(' ~ rest ~ ')' if are_few else kept_table(name ~ '_rest', rest) -%}
     {%- set components -%}
         select
             first.record_key,
@@ -28,7 +30,7 @@ tells the kept steps of two calls in one model apart.
         from {{ first }} as first
         left join {{ components_of_rest(rest, name) }} as further on first.component_key = further.record_key
     {%- endset -%}
-    {{ kept_table(name, components) }}
+    {{ '(' ~ components ~ ')' if are_few else kept_table(name, components) }}
 {%- endmacro %}
 
 {% macro nearest_records(edges) -%}

@@ -12,27 +12,33 @@
     'moved', moved_sql, {'record_key': text, 'old_entity_id': text, 'new_entity_id': text}
 ) -%}
 
-{{ reads(moved_sql) }}
-with
-
--- All records of the entities that some have moved to, with the entity that each was in before.
-members as (
-
-    select
+{#- All records of the entities that some have moved to, with the entity that each was in before. -#}
+{%- set members_sql -%}
+    select {{ small_side('moved_to') if is_small_part(moved) }}
         present.record_key,
         present.entity_id,
         present.size_offset_bits,
         coalesce(moved.old_entity_id, present.entity_id) as before_entity_id
     from ({{ members_of_entities() }}) as present
+    inner join (
+        select distinct new_entity_id from {{ moved }} as moved
+    ) as moved_to on present.entity_id = moved_to.new_entity_id
     left join {{ moved }} as moved on present.record_key = moved.record_key
-    where present.entity_id in (select moved_to.new_entity_id from {{ moved }} as moved_to)
+{%- endset -%}
+{%- set members = kept_rows(
+    'members',
+    members_sql,
+    {'record_key': text, 'entity_id': text, 'size_offset_bits': 'int', 'before_entity_id': text},
+    after=moved
+) -%}
 
-),
+{{ reads(moved_sql ~ members_sql) }}
+with
 
 -- Links between what was apart: the strongest of them is why they are together.
 bridges as (
 
-    select
+    select {{ small_side('low') if is_small_part(members) }}
         low.before_entity_id as low_before,
         high.before_entity_id as high_before,
         low.entity_id,
@@ -40,8 +46,8 @@ bridges as (
         edges.key_high,
         edges.score_bits - low.size_offset_bits as bits
     from {{ ref('er_candidate_edges') }} {{ pinned(ref('er_candidate_edges')) }} as edges
-    inner join members as low on edges.key_low = low.record_key
-    inner join members as high
+    inner join {{ members }} as low on edges.key_low = low.record_key
+    inner join {{ members }} as high
         on
             edges.key_high = high.record_key
             and low.entity_id = high.entity_id

@@ -1,17 +1,27 @@
-{{ config(unique_key='old_entity_id', full_refresh=false) }}
+{{ config(
+    unique_key='old_entity_id',
+    full_refresh=false,
+    post_hook="{{ drop_steps() }}",
+) }}
 
-with
-
-moved as (
-
+{%- set text = dbt.type_string() -%}
+{%- set moved_sql -%}
     {{ moved_records(ref('entity_index')) }}
+{%- endset -%}
+{%- set moved = kept_rows(
+    'moved', moved_sql, {'record_key': text, 'old_entity_id': text, 'new_entity_id': text}
+) -%}
 
-),
+{{ reads(moved_sql) }}
+with
 
 living as (
 
-    select distinct entity_id
-    from {{ ref('entity_index') }} {{ pinned(ref('entity_index')) }}
+    select {{ small_side('left_ids') if is_small_part(moved) }} distinct present.entity_id
+    from {{ ref('entity_index') }} {{ pinned(ref('entity_index')) }} as present
+    inner join (
+        select distinct old_entity_id from {{ moved }} as moved
+    ) as left_ids on present.entity_id = left_ids.old_entity_id
 
 ),
 
@@ -21,7 +31,7 @@ counted as (
         moved.old_entity_id,
         moved.new_entity_id,
         count(*) as record_count
-    from moved
+    from {{ moved }} as moved
     left join living on moved.old_entity_id = living.entity_id
     where living.entity_id is null
     group by moved.old_entity_id, moved.new_entity_id

@@ -2,7 +2,7 @@
     unique_key=['source', 'source_id'],
     full_refresh=false,
     post_hook="{{ drop_steps() }}",
-    meta={'gone_without': 'entity_id', 'stamps': ['updated_at']},
+    meta={'gone_without': 'entity_id', 'stamps': ['updated_at'], 'few_of_many': true},
 ) }}
 
 {%- set changed_records -%}

@@ -1,7 +1,7 @@
 {{ config(
     unique_key=['key_low', 'key_high'],
     post_hook="{{ drop_steps() }}",
-    meta={'gone_without': 'score_bits'},
+    meta={'gone_without': 'score_bits', 'few_of_many': true},
 ) }}
 
 {%- set changed_keys_sql -%}
@@ -29,8 +29,10 @@
     {%- set pairs = kept_rows(
         'pairs', pair_sql, {'key_low': text, 'key_high': text, 'rules': text}, as_table=false, after=changed
     ) -%}
+    {%- set compared = cached_step('compared', comparable_records(records, blocks, pairs)) -%}
 {%- else -%}
     {%- set pairs = cached_step('pairs', pair_sql) -%}
+    {%- set compared = '(' ~ comparable_records(records, blocks) ~ ')' -%}
 {%- endif -%}
 
 {{ reads(changed_keys_sql ~ blocks ~ records) }}
@@ -38,7 +40,7 @@ with
 
 scored as (
 
-    {{ scored_pairs(pairs, records, blocks) }}
+    {{ scored_pairs(pairs, compared) }}
     {% if is_incremental() %}
         union all
         {{ pairs_no_more(changed, pairs) }}

@@ -1,4 +1,4 @@
-{{ config(unique_key='record_key') }}
+{{ config(unique_key='record_key', meta={'few_of_many': true}) }}
 
 {%- set customer_merges -%}
     select

@@ -1,13 +1,16 @@
 {{ config(
     unique_key=['portal_id', 'contact_id', 'property_name'],
+    post_hook="{{ drop_steps() }}",
     meta={'recompute': ['portal_id', 'contact_id']}
 ) }}
+
+{%- set told = hubspot_facts('hubspot_contacts') %}
 
 with
 
 facts as (
 
-    {{ hubspot_facts('hubspot_contacts') }}
+    {{ with_inherited_erasures(source('raw', 'hubspot_contacts'), told) }}
 
 ),
 

@@ -23,13 +23,13 @@ pytestmark = pytest.mark.spark
 class Entities:
     """A lake of its own; after each build no id may have been lost.
 
-    `in_queries` resolves few records as many are resolved: step by step in the engine, not while the SQL is made.
+    Up to `literal_rows` that one change touches are resolved while the SQL is made, more step by step in the engine.
     """
 
-    def __init__(self, home: Path, *, in_queries: bool = False) -> None:
+    def __init__(self, home: Path, literal_rows: int = 2000) -> None:
         link_jars(home)
         self.lake = Lake(Settings(home=home))
-        self.variables = ("--vars", "{most_literal_rows: 0}") if in_queries else ()
+        self.literal_rows = literal_rows
         self.lake.dbt("seed")
         make_tables(self.lake)
         self.found: dict[str, str] = {}
@@ -46,7 +46,9 @@ class Entities:
 
     def build(self) -> None:
         before = set(self.found.values())
-        self.lake.dbt("run", "--select", "path:models/semantic", *self.variables)
+        self.lake.dbt(
+            "run", "--select", "path:models/semantic", "--vars", f"{{most_literal_rows: {self.literal_rows}}}"
+        )
         rows = self.lake.rows("semantic.entity_index")
         self.found = {f"{row['source']}:{row['source_id']}": row["entity_id"] for row in rows}
         living = set(self.found.values())
@@ -74,17 +76,18 @@ def _check_any_order(folder: Path, count: int, seed: int, batches: int) -> None:
     cuts = [0, *sorted(rng.sample(range(1, kept.num_rows), batches - 1)), kept.num_rows]
     truth = dict(zip(_keys(records), records["person_id"].to_pylist(), strict=True))
 
-    at_once = Entities(folder / "at-once", in_queries=True)
+    at_once = Entities(folder / "at-once", literal_rows=0)
     strangers = hostile_records(2), sharing(one_record_each(people(EASY, count + 300, seed).slice(count), 50))
     at_once.add(records, *strangers)
     everybody = _of(at_once, records)
     _check_that_strangers_join_nobody(at_once, everybody, *strangers)
     at_once.delete(going)
     remaining = _of(at_once, kept)
-    by_and_by = Entities(folder / "by-and-by")
+    by_and_by = Entities(folder / "by-and-by", literal_rows=count // 20)
     for start, end in pairwise(cuts):
         by_and_by.add(kept.slice(start, end - start))
     in_batches = _of(by_and_by, kept)
+    by_and_by.literal_rows = count
     by_and_by.add(going)
     in_the_end = _of(by_and_by, records)
 

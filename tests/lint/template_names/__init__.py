@@ -94,7 +94,7 @@ def normalized_records(records: str) -> str:
     return records
 
 
-with_rarities = found_blocks = stored_blocks = normalized_records
+with_rarities = found_blocks = normalized_records
 
 
 def largest_block() -> str:
@@ -109,6 +109,7 @@ def a_query(*arguments: object, **options: object) -> str:
 
 candidate_pairs = scored_pairs = pairs_no_more = touched_records = edges_among = a_query
 accepted_edges = members_of_entities = pair_decisions = with_merges = a_query
+blocks_before = changed_blocks_of = changed_records_of = comparable_records = a_query
 
 
 def level_text(name: str) -> str:
@@ -119,6 +120,21 @@ def level_text(name: str) -> str:
 def kept_rows(name: str, sql: str, columns: dict[str, str], **options: object) -> str:
     """The query as a relation."""
     return name
+
+
+def is_small_part(kept: str) -> bool:
+    """A first build."""
+    return False
+
+
+def any_rows(sql: str) -> bool:
+    """There are some."""
+    return True
+
+
+def is_building() -> bool:
+    """Nothing is built."""
+    return False
 
 
 def all_tiers() -> str:

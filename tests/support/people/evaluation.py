@@ -43,6 +43,14 @@ def agreement(one: Mapping[Record, Hashable], other: Mapping[Record, Hashable]) 
     return both / either if either else 1.0
 
 
+def true_pairs_cut(
+    found: Mapping[Record, Hashable], groups: Mapping[Record, Hashable], truth: Mapping[Record, Hashable]
+) -> int:
+    """Pairs of one person that links join into one group, and the guard against large entities has cut apart."""
+    linked, kept = (_pairs((joined[record], truth[record]) for record in truth) for joined in (groups, found))
+    return linked - kept
+
+
 def unchanged_ids(before: Mapping[Record, Hashable], after: Mapping[Record, Hashable]) -> float:
     """The share of the earlier entity ids that still stand for a record."""
     ids, left = set(before.values()), set(after.values())

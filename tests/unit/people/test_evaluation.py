@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.people.evaluation import agreement, scores, unchanged_ids
+from tests.support.people.evaluation import agreement, scores, true_pairs_cut, unchanged_ids
 
 CLUSTERINGS = st.integers(1, 30).flatmap(
     lambda count: st.tuples(*[st.lists(st.integers(0, 8), min_size=count, max_size=count)] * 2)
@@ -59,3 +59,11 @@ def test_unchanged_ids_are_those_that_still_stand_for_a_record() -> None:
     before = {"a": "ent_1", "b": "ent_1", "c": "ent_2", "d": "ent_3"}
 
     assert unchanged_ids(before, {"a": "ent_1", "b": "ent_9", "c": "ent_1", "d": "ent_3"}) == pytest.approx(2 / 3)
+
+
+def test_true_pairs_cut_are_those_of_a_group_that_its_entities_no_longer_hold() -> None:
+    truth = {"a": 1, "b": 1, "c": 1, "d": 2, "e": 2}
+    groups = {"a": "g", "b": "g", "c": "g", "d": "g", "e": "h"}
+
+    assert true_pairs_cut({"a": "x", "b": "x", "c": "y", "d": "y", "e": "z"}, groups, truth) == 2
+    assert true_pairs_cut(groups, groups, truth) == 0

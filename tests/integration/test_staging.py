@@ -139,6 +139,32 @@ def test_nothing_personal_comes_back_after_a_privacy_deletion(lake: Lake) -> Non
     assert kept == {"_created", "_erased"}
 
 
+def test_contacts_merged_into_an_erased_one_are_erased_with_it_whatever_comes_first(lake: Lake) -> None:
+    def told(contact: int) -> dict[str, Any]:
+        value = {"propertyName": "email", "propertyValue": f"{contact}@example.com"}
+        return hubspot("contact.propertyChange", contact, 1, **value, eventId=contact)
+
+    def merged(contact: int, kept: int) -> dict[str, Any]:
+        ids = {"primaryObjectId": kept, "mergedObjectIds": [contact], "newObjectId": kept}
+        return hubspot("contact.merge", kept, 2, **ids, eventId=100 + contact)
+
+    known = [told(contact) for contact in range(1, 8)]
+    land(lake, [Event("hubspot", {}, [*known, merged(2, 1), merged(3, 2), merged(4, 3), merged(6, 5)])])
+    build(lake, "+stg_hubspot_contacts")
+    land(lake, [Event("hubspot", {}, [hubspot("contact.privacyDeletion", 1, 3)])], first=10)
+    build(lake, "+stg_hubspot_contacts")
+    land(lake, [Event("hubspot", {}, [merged(7, 4), told(4)])], first=20)
+    build(lake, "+stg_hubspot_contacts")
+
+    contacts = {row["contact_id"]: row for row in lake.rows("staging.stg_hubspot_contacts")}
+    assert {contact for contact, row in contacts.items() if row["is_erased"]} == {"1", "2", "3", "4", "7"}
+    facts = lake.rows("staging.stg_hubspot_contact_properties")
+    assert {row["property_value"] for row in facts if row["property_name"] == "email"} == {
+        "5@example.com",
+        "6@example.com",
+    }
+
+
 def test_lines_that_the_newest_version_of_an_order_no_longer_has_are_removed(lake: Lake) -> None:
     land(lake, [shopify("orders/create", {**ORDER, "id": 1, "line_items": [LINE, {**LINE, "id": 12}]})])
     build(lake, "+stg_shopify_order_lines")

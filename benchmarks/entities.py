@@ -9,10 +9,9 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
 from benchmarks.report import report
 from benchmarks.support.entities import SPLINK, SplinkScores, entity_lake, splink, truth_of
+from benchmarks.support.kept import kept
 from benchmarks.support.peers import environment
 from tests.support.people.evaluation import Scores, scores, true_pairs_cut
 from tests.support.people.generator import people
@@ -21,7 +20,6 @@ from tests.support.people.mixes import MIXES, Mix
 RECORDS = int(os.environ.get("FRAZIL_BENCH_RECORDS", "95000"))
 SEEDS = tuple(int(seed) for seed in os.environ.get("FRAZIL_BENCH_SEEDS", "1,2,3").split(","))
 CHOSEN = [MIXES[name] for name in os.environ.get("FRAZIL_BENCH_MIXES", ",".join(MIXES)).split(",")]
-KEEP = os.environ.get("FRAZIL_BENCH_KEEP")
 LARGEST = 15
 _BARS = {"easy": (0.95, 0.96), "hard": (0.88, 0.94), "adversarial": (0.84, 0.89)}  # F1, precision
 
@@ -48,12 +46,7 @@ def main() -> None:
 
 
 def _kept(mix: Mix, seed: int, python: Path, folder: Path) -> Result:
-    if KEEP is None:
-        return _compare(mix, seed, python, folder)
-    path = Path(KEEP) / f"{mix.name}-{seed}-{RECORDS}.json"
-    if not path.exists():
-        path.write_bytes(msgspec.json.encode(_compare(mix, seed, python, folder)))
-    return msgspec.json.decode(path.read_bytes(), type=Result)
+    return kept(f"{mix.name}-{seed}-{RECORDS}", Result, lambda: _compare(mix, seed, python, folder))
 
 
 def _compare(mix: Mix, seed: int, python: Path, folder: Path) -> Result:

@@ -101,6 +101,60 @@ block only the size is looked up: those that many are in are in many runs, and s
     group by block_hash
 {%- endmacro %}
 
+{#-
+blocks_with_changes(found, before, sizes): the rows of changed records, those of others in blocks that turned (`sizes` are
+`changed_blocks_of`), and without a block those that are no more.
+-#}
+{% macro blocks_with_changes(found, before, sizes) -%}
+    select
+        found.record_key,
+        found.rule,
+        found.block_hash,
+        found.is_generic,
+        sizes.is_active
+    from {{ found }} as found
+    inner join {{ sizes }} as sizes on found.block_hash = sizes.block_hash
+    union all
+    select {{ small_side('turned') if is_small_part(found) }}
+        stored.record_key,
+        stored.rule,
+        stored.block_hash,
+        stored.is_generic,
+        turned.is_active
+    from {{ this }} as stored
+    inner join (
+        select
+            block_hash,
+            is_active
+        from {{ sizes }} as sizes
+        where is_turned
+    ) as turned on stored.block_hash = turned.block_hash
+    left join ({{ changed_records_of(found) }}) as changed on stored.record_key = changed.record_key
+    where changed.record_key is null
+    union all
+    select
+        before.record_key,
+        before.rule,
+        cast(null as bigint) as block_hash,
+        false as is_generic,
+        false as is_active
+    from {{ before }} as before
+    left join {{ found }} as found on before.record_key = found.record_key and before.rule = found.rule
+    where found.rule is null
+{%- endmacro %}
+
+{#- Of a full build. Values that many share tell nothing: who has them is not compared because of them. -#}
+{% macro blocks_of_all(found) -%}
+    select
+        record_key,
+        rule,
+        block_hash,
+        is_generic,
+        not is_generic and count(*) over (partition by block_hash) <= {{ largest_block() }} as is_active
+    from {{ found }} as found
+    where rule is not null
+{%- endmacro %}
+
 {#- How many records may share a value: more make it nobody's own. -#}
 {% macro largest_block() -%}
     case when rule in ('email', 'phone') then 15 else 30 end

@@ -1,3 +1,8 @@
+{#- record_sources(): the values of `source` in `er_source_records`. -#}
+{% macro record_sources() %}
+    {% do return(['shopify', 'stripe', 'hubspot', 'shop']) %}
+{% endmacro %}
+
 {#- matched_columns(): the columns of `er_source_records` that are compared. -#}
 {% macro matched_columns() %}
     {% do return([

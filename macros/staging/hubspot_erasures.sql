@@ -85,10 +85,10 @@ merges and erasures, nobody pays for looking.
 reached_records(merges): every record that each ended in, directly or through others. The way looked through doubles with each
 step, until nothing new is reached; in unit tests four merges in a row are.
 -#}
-{% macro reached_records(merges) %}
-    {% set state = namespace(step=cached_step('reached_1', merges), count=-1, is_done=false) %}
-    {% for doubling in range(1, 3 if not is_building() else 20) if not state.is_done %}
-        {% set sql -%}
+{% macro reached_records(merges) -%}
+    {%- set state = namespace(step=cached_step('reached_1', merges), count=-1, is_done=false) -%}
+    {%- for doubling in range(1, 3 if not is_building() else 20) if not state.is_done -%}
+        {%- set sql -%}
             select * from {{ state.step }} as near
             union distinct
             select
@@ -98,12 +98,12 @@ step, until nothing new is reached; in unit tests four merges in a row are.
             from {{ state.step }} as near
             inner join {{ state.step }} as further
                 on near.portal_id = further.portal_id and near.kept_id = further.ended_id
-        {%- endset %}
-        {% set step = cached_step('reached_' ~ 2 ** doubling, sql) %}
-        {% set count = rows_where(step, 'true') if execute and is_building() else doubling %}
-        {% set state.is_done = count == state.count %}
-        {% set state.step = step %}
-        {% set state.count = count %}
-    {% endfor %}
-    {% do return(state.step) %}
-{% endmacro %}
+        {%- endset -%}
+        {%- set step = cached_step('reached_' ~ 2 ** doubling, sql) -%}
+        {%- set count = rows_where(step, 'true') if execute and is_building() else doubling -%}
+        {%- set state.is_done = count == state.count -%}
+        {%- set state.step = step -%}
+        {%- set state.count = count -%}
+    {%- endfor -%}
+    {{ state.step }}
+{%- endmacro %}

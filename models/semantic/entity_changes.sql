@@ -12,7 +12,7 @@
     'moved', moved_sql, {'record_key': text, 'old_entity_id': text, 'new_entity_id': text}
 ) -%}
 
-{#- All records of the entities that some have moved to, with the entity that each was in before. -#}
+{#- All records of entities that some have moved to, with the entity that each was in before. -#}
 {%- set members_sql -%}
     select {{ small_side('moved_to') if is_small_part(moved) }}
         present.record_key,
@@ -38,7 +38,7 @@ with
 -- Links between what was apart: the strongest of them is why they are together.
 bridges as (
 
-    select {{ small_side('low') if is_small_part(members) }}
+    select
         low.before_entity_id as low_before,
         high.before_entity_id as high_before,
         low.entity_id,

@@ -15,13 +15,18 @@
 {{ reads(moved_sql) }}
 with
 
+left_ids as (
+
+    select distinct old_entity_id
+    from {{ moved }}
+
+),
+
 living as (
 
     select {{ small_side('left_ids') if is_small_part(moved) }} distinct present.entity_id
     from {{ ref('entity_index') }} {{ pinned(ref('entity_index')) }} as present
-    inner join (
-        select distinct old_entity_id from {{ moved }} as moved
-    ) as left_ids on present.entity_id = left_ids.old_entity_id
+    inner join left_ids on present.entity_id = left_ids.old_entity_id
 
 ),
 

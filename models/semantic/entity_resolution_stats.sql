@@ -2,53 +2,9 @@
 
 with
 
-records as (
-
-    select
-        entity_id,
-        source,
-        count(*) as record_count
-    from {{ ref('entity_index') }} {{ pinned(ref('entity_index')) }}
-    group by entity_id, source
-
-),
-
-entities as (
-
-    select
-        source,
-        record_count,
-        sum(record_count) over (partition by entity_id) as entity_record_count,
-        count(*) over (partition by entity_id) as source_count,
-        row_number() over (partition by entity_id order by source) as _rank
-    from records
-
-),
-
 counted as (
 
-    select
-        source,
-        sum(record_count) as record_count,
-        sum(case when entity_record_count > 1 then record_count else 0 end) as matched_record_count,
-        count(*) as entity_count,
-        sum(case when source_count > 1 then 1 else 0 end) as multi_source_entity_count,
-        max(entity_record_count) as largest_entity_record_count
-    from entities
-    group by source
-    union all
-    select
-        'all' as source,
-        sum(entity_record_count) as record_count,
-        sum(
-            case when entity_record_count > 1 then entity_record_count else 0 end
-        ) as matched_record_count,
-        count(*) as entity_count,
-        sum(case when source_count > 1 then 1 else 0 end) as multi_source_entity_count,
-        max(entity_record_count) as largest_entity_record_count
-    from entities
-    where _rank = 1
-    having count(*) > 0
+    {{ counted_entities() }}
 
 ),
 
@@ -88,6 +44,7 @@ figures as (
         coalesce(counted.largest_entity_record_count, 0) as largest_entity_record_count
     from counted
     full outer join latest on counted.source = latest.source
+    where counted.record_count > 0 or latest.source is not null
 
 )
 

@@ -109,7 +109,9 @@ def a_query(*arguments: object, **options: object) -> str:
 
 candidate_pairs = scored_pairs = pairs_no_more = touched_records = edges_among = a_query
 accepted_edges = members_of_entities = pair_decisions = with_merges = a_query
-blocks_before = changed_blocks_of = changed_records_of = comparable_records = a_query
+counted_entities = blocks_before = changed_blocks_of = blocks_with_changes = blocks_of_all = comparable_records = (
+    a_query
+)
 
 
 def level_text(name: str) -> str:

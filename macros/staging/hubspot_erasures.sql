@@ -82,28 +82,58 @@ merges and erasures, nobody pays for looking.
 {%- endmacro %}
 
 {#-
-reached_records(merges): every record that each ended in, directly or through others. The way looked through doubles with each
-step, until nothing new is reached; in unit tests four merges in a row are.
+reached_records(merges): every record that each ended in, directly or through others. Few merges are followed while the SQL is
+made; with many the way looked through doubles with each step, until nothing new is reached (in unit tests: four in a row).
 -#}
 {% macro reached_records(merges) -%}
-    {%- set state = namespace(step=cached_step('reached_1', merges), count=-1, is_done=false) -%}
-    {%- for doubling in range(1, 3 if not is_building() else 20) if not state.is_done -%}
-        {%- set sql -%}
-            select * from {{ state.step }} as near
-            union distinct
-            select
-                near.portal_id,
-                near.ended_id,
-                further.kept_id
-            from {{ state.step }} as near
-            inner join {{ state.step }} as further
-                on near.portal_id = further.portal_id and near.kept_id = further.ended_id
-        {%- endset -%}
-        {%- set step = cached_step('reached_' ~ 2 ** doubling, sql) -%}
-        {%- set count = rows_where(step, 'true') if execute and is_building() else doubling -%}
-        {%- set state.is_done = count == state.count -%}
-        {%- set state.step = step -%}
-        {%- set state.count = count -%}
-    {%- endfor -%}
-    {{ state.step }}
+    {%- set text = dbt.type_string() -%}
+    {%- set types = {'portal_id': text, 'ended_id': text, 'kept_id': text} -%}
+    {%- set rows = few_rows(merges, types) -%}
+    {%- if rows is not none -%}
+        {{ literal_rows(followed_merges(rows), types) }}
+    {%- else -%}
+        {%- set state = namespace(step=kept_table('reached_1', merges), count=-1, is_done=false) -%}
+        {%- for doubling in range(1, 20 if is_building() else 3) if not state.is_done -%}
+            {%- set step = kept_table('reached_' ~ 2 ** doubling, twice_as_far(state.step)) -%}
+            {%- set count = rows_where(step, 'true') if execute and is_building() else doubling -%}
+            {%- set state.is_done = count == state.count -%}
+            {%- set state.step = step -%}
+            {%- set state.count = count -%}
+        {%- endfor -%}
+        {{ state.step }}
+    {%- endif -%}
 {%- endmacro %}
+
+{% macro twice_as_far(reached) -%}
+    select * from {{ reached }} as near
+    union distinct
+    select
+        near.portal_id,
+        near.ended_id,
+        further.kept_id
+    from {{ reached }} as near
+    inner join {{ reached }} as further on near.portal_id = further.portal_id and near.kept_id = further.ended_id
+{%- endmacro %}
+
+{% macro followed_merges(rows) %}
+    {% set ends = {} %}
+    {% for portal, ended, kept in rows %}
+        {% do ends.setdefault((portal, ended), []).append(kept) %}
+    {% endfor %}
+    {% set found = [] %}
+    {% for (portal, ended), first in ends.items() %}
+        {% set reached = {} %}
+        {% set waiting = first | list %}
+        {% for _ in range(2 * rows | length) if waiting %}
+            {% set kept = waiting.pop() %}
+            {% if kept not in reached %}
+                {% do reached.update({kept: true}) %}
+                {% do waiting.extend(ends.get((portal, kept), [])) %}
+            {% endif %}
+        {% endfor %}
+        {% for kept in reached %}
+            {% do found.append([portal, ended, kept]) %}
+        {% endfor %}
+    {% endfor %}
+    {% do return(found) %}
+{% endmacro %}

@@ -13,7 +13,8 @@ key_high and the rules that propose them. `blocks` is a query, `changed` a relat
     ) as mine
     inner join (
         {{ blocks }}
-    ) as others on mine.block_hash = others.block_hash and mine.record_key <> others.record_key
+    ) as others
+        on mine.block_hash = others.block_hash and mine.record_key {{ '<>' if is_update else '<' }} others.record_key
     where mine.is_active and others.is_active
     group by least(mine.record_key, others.record_key), greatest(mine.record_key, others.record_key)
 {%- endmacro %}

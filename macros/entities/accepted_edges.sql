@@ -34,7 +34,7 @@ and of the comparison its rules, levels and weights. Written for views: in words
         low.entity_id,
         coalesce(decisions.decision, 'none') as decision,
         decisions.decided_by,
-        edges.score_bits - low.size_offset_bits as bits,
+        {{ bits_in_lake('low.size_offset_bits') }} as bits,
         edges.rules
         {%- for name in compared_levels() %},
         edges.{{ name }}_level,

@@ -173,8 +173,20 @@ merged the one into the other. key_low, key_high, decision and decided_by (`stew
 {%- endmacro %}
 
 {#-
-lake_size(records): offset_bits, how many bits the number of living records takes from every link: one for each doubling
-beyond 65,536; and is_other, whether the stored index was made with another offset.
+bits_in_lake(offset): what a comparison (`edges`) weighs in a lake whose size takes `offset` bits. Of twice as many records
+twice as many are alike by chance in name, or in country and city. Not so in what only neighbours share: who has the same
+e-mail address, telephone, house or postal code is as rare in a large lake.
+-#}
+{% macro bits_in_lake(offset) -%}
+    edges.score_bits - case
+        when edges.email_level = 4 or edges.phone_level >= 1 or edges.address_level in (4, 6) then 0
+        else {{ offset }}
+    end
+{%- endmacro %}
+
+{#-
+lake_size(records): offset_bits, how many bits the number of living records takes from a link that chance could have made
+(`bits_in_lake`): one for each doubling begun beyond 65,536; and is_other, whether the stored index was made with another.
 -#}
 {% macro lake_size(records) %}
     {% set size = {'offset_bits': 0, 'is_other': false} %}
@@ -186,7 +198,7 @@ beyond 65,536; and is_other, whether the stored index was made with another offs
             {%- endif %}
         {%- endset %}
         {% set numbers = run_query(sql).rows[0] %}
-        {% for doubling in range(17, 40) if numbers[0] | int >= 2 ** doubling %}
+        {% for doubling in range(16, 40) if numbers[0] | int > 2 ** doubling %}
             {% do size.update({'offset_bits': loop.index}) %}
         {% endfor %}
         {% for stored in numbers[1:] if stored is not none and stored | int != size.offset_bits %}

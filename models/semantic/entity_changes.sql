@@ -44,7 +44,7 @@ bridges as (
         low.entity_id,
         edges.key_low,
         edges.key_high,
-        edges.score_bits - low.size_offset_bits as bits
+        {{ bits_in_lake('low.size_offset_bits') }} as bits
     from {{ ref('er_candidate_edges') }} {{ pinned(ref('er_candidate_edges')) }} as edges
     inner join {{ members }} as low on edges.key_low = low.record_key
     inner join {{ members }} as high

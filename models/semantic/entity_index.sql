@@ -46,12 +46,11 @@
     select *
     from {{ ref('er_source_records') }} {{ pinned(ref('er_source_records')) }}
 {%- endset -%}
-{#- Of twice as many records twice as many are alike by chance: each link weighs one bit less. -#}
 {%- set size = lake_size(known_records) -%}
 {%- set known_edges -%}
     select
         edges.*,
-        edges.score_bits - {{ size.offset_bits }} as bits
+        {{ bits_in_lake(size.offset_bits) }} as bits
     from {{ ref('er_candidate_edges') }} {{ pinned(ref('er_candidate_edges')) }} as edges
 {%- endset -%}
 

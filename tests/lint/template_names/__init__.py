@@ -144,6 +144,11 @@ def few_rows(sql: str, columns: dict[str, str]) -> None:
     return
 
 
+def bits_in_lake(offset: object) -> str:
+    """The score itself."""
+    return "edges.score_bits"
+
+
 def all_tiers() -> str:
     """Any relation."""
     return "tiers"

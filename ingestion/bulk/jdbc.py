@@ -69,10 +69,10 @@ def _load_group(run: Copy, jdbc: Jdbc, reader: Reader, view: View, numbers: Sequ
                 seen[number] = Observation()
                 changed = [f.count(f"m{place}").alias(one.field.name) for place, one in run.table.silent.items()]
                 rows = rows.observe(seen[number], *changed)
-            frame = raw_frame(rows, run.table, view, chunks[number].id, run.run_id)
-            together = frame if together is None else together.unionByName(frame)
+            together = rows if together is None else together.union(rows)
         assert together is not None
-        together.write.options(**_PARQUET, **_without_dictionaries(run.table)).parquet(str(folder))
+        frame = raw_frame(together, run.table, view, run.run_id)
+        frame.write.options(**_PARQUET, **_without_dictionaries(run.table)).parquet(str(folder))
         found = [adopted(run.raw.table, f"file://{path}", run.run_id) for path in sorted(folder.glob("part-*"))]
         files = [file for file in found if file is not None]
         for other in (*folder.glob("_*"), *folder.glob(".*")):

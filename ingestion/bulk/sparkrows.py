@@ -21,6 +21,8 @@ def chunk_frame(
 ) -> DataFrame:
     """What `Dialect.spark_select` gives of a chunk, as one partition; `stamp` (microseconds since 1970) is beside it.
 
+    Beside the rows of a table without a key is the chunk's id as well: it is a part of theirs.
+
     The columns' types are told to Spark: what it would guess (decimal(38,18) for a number in a CASE) costs a third of
     the time and is exact by luck. The stamp comes with the rows, because a number in Spark's own code makes another
     class of each chunk's, and Java would compile and warm up every one of them.
@@ -34,16 +36,17 @@ def chunk_frame(
         if not _is_calendar(column)
     ]
     reader = reader.option("customSchema", ", ".join([*types, "stamp bigint"]))
-    stamped = f"select q.*, {stamp} as stamp from ({dialect.spark_select(table, chunk)}) q"
+    more = f"{stamp} as stamp" if table.key else f"{stamp} as stamp, '{chunk.id}' as chunk"
+    stamped = f"select q.*, {more} from ({dialect.spark_select(table, chunk)}) q"
     return reader.option("preferTimestampNTZ", "true").option("query", stamped).load()
 
 
-def raw_frame(rows: DataFrame, table: SourceTable, view: View, chunk_id: str, run_id: str) -> DataFrame:
-    """The columns of the raw table, in its order, of a `chunk_frame`."""
+def raw_frame(rows: DataFrame, table: SourceTable, view: View, run_id: str) -> DataFrame:
+    """The columns of the raw table, in its order, of one `chunk_frame` or several together."""
     made = {column.field.name: _value(rows, table, number) for number, column in enumerate(table.columns)}
     made |= {
         OVERFLOW.name: f.from_json(f.col("overflow"), "map<string,string>"),
-        "_event_id": _event_id(rows, table, view, chunk_id),
+        "_event_id": _event_id(rows, table, view),
         "_op": f.lit(READ),
         "_load_type": f.lit(BATCH),
         "_position": f.lit(row_position(view)),
@@ -64,12 +67,12 @@ def _value(rows: DataFrame, table: SourceTable, number: int) -> SparkColumn:
     return moment if kind.tz else moment.cast("timestamp_ntz")  # the session's zone is UTC
 
 
-def _event_id(rows: DataFrame, table: SourceTable, view: View, chunk_id: str) -> SparkColumn:
+def _event_id(rows: DataFrame, table: SourceTable, view: View) -> SparkColumn:
     """As RowMaker makes it."""
     head = event_head(table, view)
     if not table.key:
         number = f.monotonically_increasing_id().bitwiseAND(f.lit(_ROW_IN_PARTITION))
-        return f.concat(f.lit(f"{head}{chunk_id}-"), number.cast("string"))
+        return f.concat(f.lit(head), f.col("chunk"), f.lit("-"), number.cast("string"))
     places = {column.name: number for number, column in enumerate(table.columns)}
     if whole_key(table):
         first, *others = [f.col(f"c{places[name]}").cast("string") for name in table.key]

@@ -43,11 +43,11 @@ def main() -> None:
             PROJECT_ROOT, settings, FRAZIL_AIRFLOW_POLL_SECONDS="2", FRAZIL_AIRFLOW_SCHEDULE="0 0 31 12 *"
         ) as airflow:
             deadline = time.monotonic() + SECONDS
-            airflow.finished_run(0, SECONDS)
+            airflow.finished_run(0, seconds=SECONDS)
             runs = []
             for number in range(1, ROUNDS + 1):
                 receive(settings, CHANGED, number)
-                runs.append(airflow.finished_run(number, deadline - time.monotonic()))
+                runs.append(airflow.finished_run(number, seconds=deadline - time.monotonic()))
             tasks = len(airflow.tasks(runs[-1]))
         if any(one["state"] != "success" for one in runs):
             raise RuntimeError(f"a run failed: {airflow.last_words()}")

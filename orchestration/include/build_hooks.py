@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 from cosmos.operators._watcher import base as watcher_base
+from cosmos.operators._watcher.state import is_producer_task_terminated
 
 from ingestion.errors import PermanentError, RetryableError
 from ingestion.settings import Settings
@@ -37,12 +38,12 @@ def before_dbt(context: Any, operator: Any) -> None:
 def before_watching(context: Any) -> None:
     """Before a table's task: where the one build never came to its first table, the task fails and says so.
 
-    Otherwise each table would be built alone, each with a Spark of its own, to fail for the same reason.
+    So it is when the build was killed. Otherwise each table would be built alone, each with a Spark of its own.
     """
     producer, instance = context["task"].producer_task_id, context["ti"]
-    is_over = instance.xcom_pull(task_ids=producer, key="task_status") == "completed"
+    is_over = is_producer_task_terminated(context["task"]._get_producer_task_status(context))
     if is_over and not instance.xcom_pull(task_ids=producer, key=BUILT):
-        raise AirflowFailException(f"nothing was built; see why in the log of {producer}")
+        raise AirflowFailException(f"nothing was built; see why in the log of {producer}; the next run does it")
 
 
 def end_build(project_dir: str, context: Any) -> None:

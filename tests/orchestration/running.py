@@ -1,5 +1,6 @@
 """A real Airflow of a test: all four components under their supervisor, and its REST API."""
 
+import contextlib
 import json
 import signal
 import socket
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import requests
 
 from ingestion.settings import Settings
@@ -53,8 +55,17 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(60)
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(60)
+
+    def kill(self) -> None:
+        """All at once, as when the machine goes away: the supervisor, its components, their tasks, and Spark."""
+        top = psutil.Process(self.process.pid)
+        for one in [top, *top.children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        self.process.wait()
 
     def is_healthy(self) -> bool:
         """Whether all four components have reported; raises if the supervisor has ended."""
@@ -67,8 +78,8 @@ class Server:
             parts[name]["status"] == "healthy" for name in ("metadatabase", "scheduler", "triggerer", "dag_processor")
         )
 
-    def get(self, path: str) -> Any:
-        """One GET of the REST API as the administrator; None for what there is not."""
+    def ask(self, method: str, path: str, document: dict[str, Any] | None = None) -> Any:
+        """One call of the REST API as the administrator, as the pages make it; None for what there is not."""
         if not self._token:
             passwords = json.loads(password_file(self.settings).read_text(encoding="utf-8"))
             asked = {"username": USER, "password": passwords[USER]}
@@ -76,31 +87,32 @@ class Server:
             answer.raise_for_status()
             self._token = answer.json()["access_token"]
         headers = {"Authorization": f"Bearer {self._token}"}
-        answer = requests.get(f"http://127.0.0.1:{self.port}/api/v2/{path}", headers=headers, timeout=60)
+        url = f"http://127.0.0.1:{self.port}/api/v2/{path}"
+        answer = requests.request(method, url, headers=headers, json=document, timeout=60)
         if answer.status_code == requests.codes.not_found:  # a DAG whose file has not been read yet
             return None
         answer.raise_for_status()
         return answer.json()
 
-    def runs(self) -> list[dict[str, Any]]:
-        """The pipeline's runs, oldest first."""
-        found = self.get(f"dags/{PIPELINE}/dagRuns?limit=100&order_by=run_after")
+    def runs(self, dag: str = PIPELINE) -> list[dict[str, Any]]:
+        """A DAG's runs, oldest first."""
+        found = self.ask("GET", f"dags/{dag}/dagRuns?limit=100&order_by=run_after")
         return list(found["dag_runs"]) if found else []
 
-    def finished_run(self, number: int, seconds: float = 420) -> dict[str, Any]:
-        """The pipeline's run of that number, waited for until it has ended."""
+    def finished_run(self, number: int, dag: str = PIPELINE, seconds: float = 420) -> dict[str, Any]:
+        """A DAG's run of that number, waited for until it has ended."""
 
         def ended() -> bool:
-            runs = self.runs()
+            runs = self.runs(dag)
             return len(runs) > number and runs[number]["state"] in ("success", "failed")
 
         wait_until(ended, seconds, self.last_words)
-        return self.runs()[number]
+        return self.runs(dag)[number]
 
     def tasks(self, run: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """Task id to task instance of one run."""
-        found = self.get(f"dags/{PIPELINE}/dagRuns/{run['dag_run_id']}/taskInstances?limit=500")["task_instances"]
-        return {one["task_id"]: one for one in found}
+        path = f"dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}/taskInstances?limit=500"
+        return {one["task_id"]: one for one in self.ask("GET", path)["task_instances"]}
 
     def last_words(self) -> str:
         return self._log.read_text(encoding="utf-8", errors="replace")[-3000:]

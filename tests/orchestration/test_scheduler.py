@@ -1,24 +1,27 @@
-"""A real scheduler: new data starts a run, a late run and a failed task are told, a killed task is repaired."""
+"""A real scheduler: what starts runs, what is told of late and failed ones, and who repairs what was ended."""
 
 import json
 import os
 import signal
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from ingestion.lake.catalog import open_catalog
 from ingestion.settings import Settings
 from ingestion.webhooks.generator.plain import plain_orders
 from ingestion.webhooks.journal import Journal
 from orchestration.include.alerts import alerts_file
 from orchestration.include.environment import password_file
-from tests.orchestration.running import Server, wait_until
+from tests.orchestration.running import PIPELINE, Server, wait_until
 from tests.support.project import small_copy_of_the_project
 from tests.support.spark import link_jars
 
+BACKFILL = "lake_backfill"
 pytestmark = [pytest.mark.airflow, pytest.mark.spark, pytest.mark.stress, pytest.mark.timeout(1800)]
 
 
@@ -80,6 +83,72 @@ def test_new_data_starts_runs_that_tell_what_is_late_what_failed_and_repair_what
         receive(settings, 60, 5)
         fourth = airflow.finished_run(3)
         assert fourth["state"] == "success", (third["state"], airflow.last_words())
+
+
+def test_a_run_ended_by_an_operator_frees_the_lake_and_a_backfill_builds_anew(tmp_path: Path) -> None:
+    project = small_copy_of_the_project(tmp_path / "project")
+    settings = Settings(home=tmp_path / "home")
+    link_jars(settings.home_dir)
+    receive(settings, 0, 50)
+    quick = {"FRAZIL_AIRFLOW_POLL_SECONDS": "2", "FRAZIL_AIRFLOW_SCHEDULE": "0 0 31 12 *"}
+
+    with Server(project, settings, **quick) as airflow:
+        wait_until(lambda: bool(_builders(airflow)), 240, airflow.last_words)
+        run = airflow.runs()[0]
+        airflow.ask("PATCH", f"dags/{PIPELINE}/dagRuns/{run['dag_run_id']}", {"state": "failed"})
+        wait_until(lambda: not _builders(airflow), 120, airflow.last_words)
+        receive(settings, 50, 5)
+        repaired = airflow.finished_run(1)
+        assert repaired["state"] == "success", airflow.last_words()
+        assert sold(settings) == 55
+
+        before = snapshots(settings, "staging.stg_shopify_orders")
+        today = datetime.now(UTC).date().isoformat()
+        days = {"first_day": today, "last_day": today, "source": None, "reload": False}
+        asked = {"logical_date": datetime.now(UTC).isoformat(), "conf": days}
+        wait_until(lambda: bool(airflow.ask("GET", f"dags/{BACKFILL}")), 120, airflow.last_words)
+        airflow.ask("POST", f"dags/{BACKFILL}/dagRuns", asked)
+        backfill = airflow.finished_run(0, BACKFILL)
+        assert backfill["state"] == "success", airflow.last_words()
+        states = {name: one["state"] for name, one in airflow.tasks(backfill).items()}
+        assert states == {"load_again": "skipped", "choose": "success", "run_pipeline": "success"}
+        assert snapshots(settings, "staging.stg_shopify_orders") > before
+        assert sold(settings) == 55
+
+
+def test_what_a_killed_airflow_left_behind_is_repaired_by_the_next_run(tmp_path: Path) -> None:
+    project = small_copy_of_the_project(tmp_path / "project")
+    settings = Settings(home=tmp_path / "home")
+    link_jars(settings.home_dir)
+    receive(settings, 0, 50)
+    quick = {"FRAZIL_AIRFLOW_POLL_SECONDS": "2", "FRAZIL_AIRFLOW_SCHEDULE": "0 0 31 12 *"}
+
+    with Server(project, settings, **quick) as airflow:
+        wait_until(lambda: bool(_builders(airflow)), 240, airflow.last_words)
+        airflow.kill()
+    receive(settings, 50, 5)
+    with Server(project, settings, **quick) as airflow:
+        orphan = airflow.finished_run(0)
+        assert orphan["state"] == "failed"
+        repaired = airflow.finished_run(1)
+        assert repaired["state"] == "success", airflow.last_words()
+    assert sold(settings) == 55
+
+
+def sold(settings: Settings) -> int:
+    """Orders in the mart."""
+    catalog = open_catalog(settings)
+    counts = catalog.load_table("marts.sales_dashboard_daily").scan(selected_fields=("order_count",)).to_arrow()
+    catalog.close()
+    return sum(counts["order_count"].to_pylist())
+
+
+def snapshots(settings: Settings, name: str) -> int:
+    """How often a table was written."""
+    catalog = open_catalog(settings)
+    found = len(catalog.load_table(name).snapshots())
+    catalog.close()
+    return found
 
 
 def _builders(airflow: Server) -> list[psutil.Process]:

@@ -50,8 +50,10 @@ def spark_session(settings: Settings) -> SparkSession:
 
 def shared_session(settings: Settings) -> SparkSession:
     """As `spark_session`, for several threads; waits for one that `start_early` has begun to start."""
+    instance: Any = SparkSession  # which session is "active" differs from thread to thread
     with _starting:
-        return SparkSession.getActiveSession() or spark_session(settings)
+        made: SparkSession | None = instance._instantiatedSession
+        return spark_session(settings) if made is None else made
 
 
 def start_early(settings: Settings) -> None:

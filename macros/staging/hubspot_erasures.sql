@@ -1,12 +1,12 @@
 {#-
-with_inherited_erasures(relation, told): `hubspot_facts` of the raw table, and of each record that ended in an erased one, through however many merges,
-that it is erased as well: HubSpot says so of the record it went on as only. Facts are only ever added, so that any order of
+with_inherited_erasures(table, told): `told`, the `hubspot_facts` of the raw table, and of each record that ended in an
+erased one, through however many merges, that it is erased as well: HubSpot says so of the record it went on as only. Facts are only ever added, so that any order of
 events ends alike: each record that one has ended in is remembered as a fact `_merged_into:<id>`. Where nothing is told of
 merges and erasures, nobody pays for looking.
 -#}
-{% macro with_inherited_erasures(relation, told) -%}
+{% macro with_inherited_erasures(table, told) -%}
     select * from ({{ told }}) as told
-    {%- if not is_unchanged(relation) and any_rows('select 1 from (' ~ told ~ ') as told where ' ~ is_end()) %}
+    {%- if not is_unchanged(source('raw', table)) and any_rows('select 1 from (' ~ told ~ ') as told where ' ~ is_end()) %}
     union all
     {{ remembered_merges(told) }}
     union all

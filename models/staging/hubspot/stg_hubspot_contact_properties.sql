@@ -10,7 +10,7 @@ with
 
 facts as (
 
-    {{ with_inherited_erasures(source('raw', 'hubspot_contacts'), told) }}
+    {{ with_inherited_erasures('hubspot_contacts', told) }}
 
 ),
 

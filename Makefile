@@ -17,7 +17,7 @@ AIRFLOW_LOCK := requirements/airflow.lock
 AIRFLOW_STAMP := .venv-airflow/.frazil-environment
 AIRFLOW_BIN := .venv-airflow/bin
 
-.PHONY: help setup demo test stress lint format docs bench clean lock airflow-setup airflow airflow-once
+.PHONY: help setup demo test test-spark test-servers test-airflow stress lint lint-sql lint-python format docs bench clean lock airflow-setup airflow airflow-once
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+%?:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+%?):.*## /\1\t/' | expand -t 15
@@ -57,18 +57,38 @@ $(AIRFLOW_STAMP): $(AIRFLOW_LOCK) requirements/uv.lock pyproject.toml
 demo: setup ## A generated business: signed webhooks in, trusted marts out (under 3 minutes).
 	@$(BIN)/frazil demo
 
-# Airflow's own tests run in its environment; everything else in the first.
+# Two of three parts at a time, as two cores allow: what needs Spark; what does not, most of which waits for servers; and
+# what needs Airflow, in its own environment. Lines begin with the part's name; each part ends with its slowest tests.
 test: setup airflow-setup ## All tests, the long torture runs in their short form.
-	@$(BIN)/pytest -m "not stress" --ignore tests/orchestration
-	@$(AIRFLOW_BIN)/pytest -m "not stress" tests/orchestration
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 test-spark test-servers test-airflow
+
+test-spark:
+	$(call tests,$(BIN),spark,not stress and spark,--ignore tests/orchestration)
+
+test-servers:
+	$(call tests,$(BIN),servers,not stress and not spark,--ignore tests/orchestration)
+
+test-airflow:
+	$(call tests,$(AIRFLOW_BIN),airflow,not stress,tests/orchestration)
+
+# $(call tests,environment,part,markers,folders)
+define tests
+	@set -o pipefail; $(1)/pytest -m "$(3)" --durations=30 --durations-min=5 $(4) 2>&1 \
+		| while IFS= read -r line; do printf '$(2): %s\n' "$$line"; done
+endef
 
 stress: setup airflow-setup ## The long torture runs.
 	@$(BIN)/pytest -m stress --timeout=7200 --ignore tests/orchestration
 	@$(AIRFLOW_BIN)/pytest -m stress --timeout=7200 tests/orchestration
 
 lint: setup airflow-setup ## sqlfluff for Spark and Trino, ruff, mypy.
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 lint-sql lint-python
+
+lint-sql:
 	@$(BIN)/sqlfluff lint --disable-progress-bar models snapshots tests/dbt
 	@$(BIN)/sqlfluff lint --disable-progress-bar --dialect trino models snapshots tests/dbt
+
+lint-python:
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy

@@ -93,6 +93,7 @@ def write_spark_env(java_home: Path) -> Path:
     conf = Path(pyspark.__file__).parent / "conf"
     conf.mkdir(exist_ok=True)
     file = conf / "spark-env.sh"
-    file.write_text(f'export JAVA_HOME="{java_home}"\n', encoding="utf-8")
-    (conf / "log4j2.properties").write_text(_LOG4J, encoding="utf-8")
+    for path, text in ((file, f'export JAVA_HOME="{java_home}"\n'), (conf / "log4j2.properties", _LOG4J)):
+        if not path.exists() or path.read_text(encoding="utf-8") != text:  # else a Spark may be reading it just now
+            path.write_text(text, encoding="utf-8")
     return file

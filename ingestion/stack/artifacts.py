@@ -8,7 +8,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from ingestion.errors import PermanentError
+from ingestion.errors import PermanentError, RetryableError
+from ingestion.lease import lease
 from ingestion.runtime.jars import ensure_jars, locked_jars
 from ingestion.runtime.java import find_java
 from ingestion.settings import PROJECT_ROOT
@@ -31,8 +32,16 @@ def ensure_programs(part: Part, places: Places, say: Callable[[str], None], lock
     folder = places.programs / f"{part.name}-{digest}"
     if folder.is_dir():
         return folder
-    if not all((places.artifacts / part.name / name).is_file() for name in wanted):
-        say(f"{part.title}: fetching {', '.join(wanted)}")
+    # Others that start a server at the same time would fetch beside it, into the cache that is removed here.
+    with lease(places.artifacts.resolve().parent / "fetching.lock", RetryableError, wait=True):
+        if not folder.is_dir():
+            _fetch_and_unpack(part, places, say, lock, folder)
+    return folder
+
+
+def _fetch_and_unpack(part: Part, places: Places, say: Callable[[str], None], lock: Path, folder: Path) -> None:
+    if not all((places.artifacts / part.name / name).is_file() for name in locked_jars(part.name, lock)):
+        say(f"{part.title}: fetching {', '.join(locked_jars(part.name, lock))}")
     cache = places.artifacts.parent / "ivy"
     jars = ensure_jars(part.name, places.artifacts, find_java(places.artifacts.parent.parent), lock)
     shutil.rmtree(cache, ignore_errors=True)  # Ivy keeps a second copy of everything it has retrieved
@@ -43,11 +52,10 @@ def ensure_programs(part: Part, places: Places, say: Callable[[str], None], lock
         _open_to_all(draft)
         draft.rename(folder)
     except OSError:
-        if not folder.is_dir():  # else another process was faster
+        if not folder.is_dir():  # else another process, with artifacts of its own, was faster
             raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return folder
 
 
 def _open_to_all(folder: Path) -> None:

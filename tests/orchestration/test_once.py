@@ -3,8 +3,8 @@
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,19 +42,24 @@ class Once:
         with Journal.open(self.settings.journal_dir / "worker-0.db") as journal:
             journal.append(list(plain_orders(first, count)))
 
-    def run(self) -> int:
-        """The exit code of one `make airflow-once`."""
-        done = subprocess.run(
+    def run(self, tell: Callable[[str], object] = lambda line: None) -> int:
+        """The exit code of one `make airflow-once`; `tell` is called with each line that it writes, as it comes."""
+        own = {"FRAZIL_HOME": str(self.settings.home_dir), "PYTHONPATH": str(self.project), "PYTHONUNBUFFERED": "1"}
+        process = subprocess.Popen(
             [sys.executable, "-m", "orchestration.once", "--minutes", "8"],
             cwd=self.project,
-            env={**clean_environment(), "FRAZIL_HOME": str(self.settings.home_dir), "PYTHONPATH": str(self.project)},
+            env=clean_environment() | own,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            check=False,
         )
-        self.output = done.stdout
-        return done.returncode
+        self.output = ""
+        assert process.stdout is not None
+        with process.stdout:
+            for line in process.stdout:
+                self.output += line
+                tell(line)
+        return process.wait()
 
     def count(self, table: str) -> int:
         return int(self._catalog(lambda lake: lake.load_table(table).scan().count()))
@@ -127,14 +132,18 @@ def test_a_failed_model_blocks_only_what_reads_it_and_the_alert_says_so(once: On
 
 
 def test_the_next_run_waits_for_another_build_and_repairs_without_help(once: Once) -> None:
-    held = build_lease(once.settings.home_dir)
-    held.__enter__()
-    timer = threading.Timer(40, lambda: held.__exit__(None, None, None))
-    timer.start()
+    waiting: list[str] = []
+    with ExitStack() as held:
+        held.enter_context(build_lease(once.settings.home_dir))
 
-    code = once.run()
+        def end_the_other_build(line: str) -> None:
+            if "waiting: " in line and "is being built" in line:
+                waiting.append(line)
+                held.close()
 
-    assert timer.finished.is_set()
+        code = once.run(end_the_other_build)
+
+    assert len(waiting) == 1, once.output[-4000:]
     assert code == 0, once.output[-4000:]
     assert all(once.states().values())
 

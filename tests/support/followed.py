@@ -49,8 +49,14 @@ class FollowedDatabase:
         return "public" if self.dialect == "postgres" else self.facts.database
 
     def configure(self, *, is_converting: bool = True, **changed: Any) -> None:
-        """Write both files, with `changed` in the place of what is right, and whether Connect has converters."""
+        """Write both files, with `changed` in the place of what is right, and whether Connect has converters.
+
+        A binlog in which nothing happens is heard of every 8 seconds and not, as by default, every 48: `register` waits
+        for it.
+        """
         facts = self.facts
+        if self.dialect == "mysql":
+            changed["connector"] = {"connect.keep.alive.interval.ms": "10000", **changed.get("connector", {})}
         block = {"dialect": self.dialect, "host": facts.host, "port": facts.port, "database": facts.database}
         block |= {"user": facts.user, "password": "${FOLLOWED_PASSWORD}", "modes": ["bulk", "cdc"], **changed}
         os.environ["FOLLOWED_PASSWORD"] = facts.password

@@ -93,6 +93,7 @@ def test_a_slot_that_has_lost_its_log_is_given_up_and_the_tables_are_loaded_agai
 
 
 def test_a_connector_that_failed_is_restarted_alone_and_loses_nothing(site: FollowedDatabase) -> None:
+    site.configure(connector={"producer.override.transaction.timeout.ms": "10000"})
     site.load()
     site.register()
     site.sql("insert into orders values (2, 'before')")

@@ -76,7 +76,7 @@ def rows_in_raw(site: FollowedDatabase) -> int:
 def wait_for_rows(site: FollowedDatabase, since: int) -> None:
     """Until raw has more rows than `since`, while little is written; some minutes at the most.
 
-    A connector that gave up meanwhile is started again, as docs/operate/connectors.md says.
+    A connector that gave up meanwhile is started again, or registered, as docs/operate/connectors.md says.
     """
     deadline = time.monotonic() + 300
     while rows_in_raw(site) <= since:
@@ -84,7 +84,10 @@ def wait_for_rows(site: FollowedDatabase, since: int) -> None:
         assert time.monotonic() < deadline, f"nothing came to raw for minutes: {status}"
         if status.failure:
             print(f"{site.name} failed and is restarted: {status.failure}")
-            site.client.restart(site.name, only_failed=True)
+            if "Cannot seek" in status.failure:
+                site.register()
+            else:
+                site.client.restart(site.name, only_failed=True)
         write(site.facts, 0.2, 1, since)
 
 

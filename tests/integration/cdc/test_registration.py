@@ -15,7 +15,9 @@ import pytest
 from pyiceberg.catalog import Catalog
 
 from ingestion.bulk.dialects.base import by_name
-from ingestion.cdc.handoff import LogLostError
+from ingestion.cdc.connect import SourceOffset
+from ingestion.cdc.connector_config import connector_config, tables_of
+from ingestion.cdc.handoff import LogLostError, slot_of
 from ingestion.errors import UsageError
 from ingestion.settings import Settings
 from ingestion.stack.jvm import free_port
@@ -152,6 +154,32 @@ def test_a_slot_made_after_the_copies_is_no_beginning(pg: FollowedDatabase) -> N
         pg.register()
 
     assert pg.name not in pg.client.names()
+
+
+def test_a_connector_that_died_in_the_first_transaction_of_its_slot_is_set_right_by_register(
+    pg: FollowedDatabase,
+) -> None:
+    """That transaction had begun before the slot, so the offset kept in its midst lies before the slot's beginning."""
+    pg.configure(connector={"slot.max.retries": "2"})  # of one second each; 60 else
+    pg.load()
+    config = connector_config(pg.source, tables_of(pg.source), pg.cluster)
+    pg.client.create(pg.name, config)
+    pg.client.wait(pg.name, "STOPPED")
+    slot = slot_of(pg.source)
+    assert slot is not None
+    pg.client.set_offsets(pg.name, [SourceOffset({"server": pg.name}, {"lsn": slot.confirmed - 8})])
+    pg.client.resume(pg.name)
+    deadline = time.monotonic() + 120
+    while not (failure := pg.client.status(pg.name).failure):  # it runs for a moment
+        assert time.monotonic() < deadline, "the connector should fail"
+        time.sleep(0.2)
+    pg.sql("insert into orders values (2, 'next')")
+
+    found = pg.register()
+
+    assert "Cannot seek" in failure
+    assert found.started_at == {"lsn": slot.confirmed}
+    assert ids(pg.events("orders", has(2))) == [2]
 
 
 def test_a_binlog_that_is_gone_stops_with_the_command_that_loads_again(

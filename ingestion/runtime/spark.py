@@ -88,12 +88,18 @@ appender.console.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
 """
 
 
+# Hadoop's defaults for clusters of its own: two thirds of the settings that each read of a table carries along.
+_UNUSED_DEFAULTS = ("mapred-default.xml", "yarn-default.xml")
+
+
 def write_spark_env(java_home: Path) -> Path:
-    """Tell every Spark of this environment which Java to run, plain `dbt build` included."""
+    """Tell every Spark of this environment which Java to run, plain `dbt build` included, and what not to load."""
     conf = Path(pyspark.__file__).parent / "conf"
     conf.mkdir(exist_ok=True)
-    file = conf / "spark-env.sh"
-    for path, text in ((file, f'export JAVA_HOME="{java_home}"\n'), (conf / "log4j2.properties", _LOG4J)):
+    texts = {"spark-env.sh": f'export JAVA_HOME="{java_home}"\n', "log4j2.properties": _LOG4J}
+    texts |= dict.fromkeys(_UNUSED_DEFAULTS, "<configuration/>\n")
+    for name, text in texts.items():
+        path = conf / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:  # else a Spark may be reading it just now
             path.write_text(text, encoding="utf-8")
-    return file
+    return conf / "spark-env.sh"

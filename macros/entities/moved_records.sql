@@ -54,3 +54,11 @@ and new_entity_id, null for a record that has left it. None in a first build.
     {% set sql = 'select count(*) from (' ~ rows_since(index, state, records) ~ ') as present' %}
     {% do return(run_query(sql).rows[0][0] | int <= var('most_rows_handed_out')) %}
 {% endmacro %}
+
+{#- kept_moved_records(): the query of `moved_records` over entity_index (`sql`), and what to read its rows by (`rows`). -#}
+{% macro kept_moved_records() %}
+    {% set text = dbt.type_string() %}
+    {% set sql = moved_records(ref('entity_index')) %}
+    {% set columns = {'record_key': text, 'old_entity_id': text, 'new_entity_id': text} %}
+    {% do return({'sql': sql, 'rows': kept_rows('moved', sql, columns)}) %}
+{% endmacro %}

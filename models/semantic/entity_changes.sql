@@ -5,12 +5,8 @@
 ) }}
 
 {%- set text = dbt.type_string() -%}
-{%- set moved_sql -%}
-    {{ moved_records(ref('entity_index')) }}
-{%- endset -%}
-{%- set moved = kept_rows(
-    'moved', moved_sql, {'record_key': text, 'old_entity_id': text, 'new_entity_id': text}
-) -%}
+{%- set found = kept_moved_records() -%}
+{%- set moved = found.rows -%}
 
 {#- All records of entities that some have moved to, with the entity that each was in before. -#}
 {%- set members_sql -%}
@@ -32,7 +28,7 @@
     after=moved
 ) -%}
 
-{{ reads(moved_sql ~ members_sql) }}
+{{ reads(found.sql ~ members_sql) }}
 with
 
 -- Links between what was apart: the strongest of them is why they are together.

@@ -4,15 +4,10 @@
     post_hook="{{ drop_steps() }}",
 ) }}
 
-{%- set text = dbt.type_string() -%}
-{%- set moved_sql -%}
-    {{ moved_records(ref('entity_index')) }}
-{%- endset -%}
-{%- set moved = kept_rows(
-    'moved', moved_sql, {'record_key': text, 'old_entity_id': text, 'new_entity_id': text}
-) -%}
+{%- set found = kept_moved_records() -%}
+{%- set moved = found.rows -%}
 
-{{ reads(moved_sql) }}
+{{ reads(found.sql) }}
 with
 
 left_ids as (

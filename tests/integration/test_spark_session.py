@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from pyiceberg.catalog import Catalog
 from pyspark.sql import SparkSession
@@ -24,3 +26,10 @@ def test_each_session_sees_only_its_own_lake(spark: SparkSession, settings: Sett
     other.sql("create schema if not exists raw")
 
     assert other.sql("show tables in raw").count() == 0
+
+
+def test_no_settings_of_hadoops_own_clusters_travel_with_each_read(spark: SparkSession) -> None:
+    java: Any = spark
+    settings = dict(java._jsc.hadoopConfiguration().getValByRegex("^(yarn|mapreduce)[.]"))
+
+    assert not {name for name in settings if name.startswith(("yarn.nodemanager.", "mapreduce.map."))}

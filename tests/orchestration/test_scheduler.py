@@ -22,7 +22,18 @@ from tests.support.project import small_copy_of_the_project
 from tests.support.spark import link_jars
 
 BACKFILL = "lake_backfill"
+NEW_DATA_ALONE = {"FRAZIL_AIRFLOW_POLL_SECONDS": "2", "FRAZIL_AIRFLOW_SCHEDULE": "0 0 31 12 *"}  # and not the clock
 pytestmark = [pytest.mark.airflow, pytest.mark.spark, pytest.mark.stress, pytest.mark.timeout(1800)]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> tuple[Path, Settings]:
+    """A copy of the project, and a lake with 50 orders that wait in its journal."""
+    project = small_copy_of_the_project(tmp_path / "project")
+    settings = Settings(home=tmp_path / "home")
+    link_jars(settings.home_dir)
+    receive(settings, 0, 50)
+    return project, settings
 
 
 def receive(settings: Settings, first: int, count: int) -> None:
@@ -43,17 +54,14 @@ def listening(process: psutil.Process) -> set[tuple[str, int]]:
     return {(address.ip, address.port) for address in found}
 
 
-def test_new_data_starts_runs_that_tell_what_is_late_what_failed_and_repair_what_was_killed(tmp_path: Path) -> None:
-    project = small_copy_of_the_project(tmp_path / "project")
-    settings = Settings(home=tmp_path / "home")
-    link_jars(settings.home_dir)
-    receive(settings, 0, 50)
+def test_new_data_starts_runs_that_tell_what_is_late_what_failed_and_repair_what_was_killed(
+    place: tuple[Path, Settings],
+) -> None:
+    project, settings = place
     model = project / "models/marts/sales_dashboard_daily.sql"
     text = model.read_text(encoding="utf-8")
-    every_second = {"FRAZIL_AIRFLOW_POLL_SECONDS": "2", "FRAZIL_AIRFLOW_DEADLINE_MINUTES": "0.2"}
-    once_a_year = {"FRAZIL_AIRFLOW_SCHEDULE": "0 0 31 12 *"}
 
-    with Server(project, settings, **every_second, **once_a_year) as airflow:
+    with Server(project, settings, **NEW_DATA_ALONE, FRAZIL_AIRFLOW_DEADLINE_MINUTES="0.2") as airflow:
         assert stat.S_IMODE(password_file(settings).stat().st_mode) == 0o600
         assert {ip for ip, _ in listening(psutil.Process(airflow.process.pid))} == {"127.0.0.1"}
 
@@ -85,14 +93,10 @@ def test_new_data_starts_runs_that_tell_what_is_late_what_failed_and_repair_what
         assert fourth["state"] == "success", (third["state"], airflow.last_words())
 
 
-def test_a_run_ended_by_an_operator_frees_the_lake_and_a_backfill_builds_anew(tmp_path: Path) -> None:
-    project = small_copy_of_the_project(tmp_path / "project")
-    settings = Settings(home=tmp_path / "home")
-    link_jars(settings.home_dir)
-    receive(settings, 0, 50)
-    quick = {"FRAZIL_AIRFLOW_POLL_SECONDS": "2", "FRAZIL_AIRFLOW_SCHEDULE": "0 0 31 12 *"}
+def test_a_run_ended_by_an_operator_frees_the_lake_and_a_backfill_builds_anew(place: tuple[Path, Settings]) -> None:
+    project, settings = place
 
-    with Server(project, settings, **quick) as airflow:
+    with Server(project, settings, **NEW_DATA_ALONE) as airflow:
         wait_until(lambda: bool(_builders(airflow)), 240, airflow.last_words)
         run = airflow.runs()[0]
         airflow.ask("PATCH", f"dags/{PIPELINE}/dagRuns/{run['dag_run_id']}", {"state": "failed"})
@@ -116,18 +120,14 @@ def test_a_run_ended_by_an_operator_frees_the_lake_and_a_backfill_builds_anew(tm
         assert sold(settings) == 55
 
 
-def test_what_a_killed_airflow_left_behind_is_repaired_by_the_next_run(tmp_path: Path) -> None:
-    project = small_copy_of_the_project(tmp_path / "project")
-    settings = Settings(home=tmp_path / "home")
-    link_jars(settings.home_dir)
-    receive(settings, 0, 50)
-    quick = {"FRAZIL_AIRFLOW_POLL_SECONDS": "2", "FRAZIL_AIRFLOW_SCHEDULE": "0 0 31 12 *"}
+def test_what_a_killed_airflow_left_behind_is_repaired_by_the_next_run(place: tuple[Path, Settings]) -> None:
+    project, settings = place
 
-    with Server(project, settings, **quick) as airflow:
+    with Server(project, settings, **NEW_DATA_ALONE) as airflow:
         wait_until(lambda: bool(_builders(airflow)), 240, airflow.last_words)
         airflow.kill()
     receive(settings, 50, 5)
-    with Server(project, settings, **quick) as airflow:
+    with Server(project, settings, **NEW_DATA_ALONE) as airflow:
         orphan = airflow.finished_run(0)
         assert orphan["state"] == "failed"
         repaired = airflow.finished_run(1)

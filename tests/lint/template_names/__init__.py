@@ -154,9 +154,9 @@ def all_tiers() -> str:
     return "tiers"
 
 
-def moved_records(index: object) -> str:
-    """Pairs of ids."""
-    return "select entity_id as old_entity_id, entity_id as new_entity_id from entity_index"
+def kept_moved_records() -> dict[str, str]:
+    """Records of one entity and another."""
+    return {"sql": a_query(), "rows": "moved"}
 
 
 def if_changed(relation: object) -> str:

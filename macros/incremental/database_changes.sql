@@ -106,8 +106,8 @@ Models say so with meta {'merge_by': 'position', 'copies': true}: the merge then
 database_reading(relation): which rows of a raw table are due, decided before it is read.
 
 The list of copies is pinned before the raw table: whatever it lists is then in raw, whole. With a new copy, the newest
-one read before is read again, with the log behind it: only there can keys be that lived until now. A copy that turns
-up late, behind newer ones, makes everything due.
+one read before is read again, with the log behind it: only there can keys be that lived until now. So is one whose last views
+stand behind the newest's beginning. A copy that turns up late, behind newer ones, makes everything due.
 -#}
 {% macro database_reading(relation, keys, overflowing) %}
     {% set runs = source('metadata', 'bulk_runs') %}
@@ -165,23 +165,42 @@ up late, behind newer ones, makes everything due.
         {% do return('(' ~ in_log ~ ') or ' ~ in_copies(copies)) %}
     {% endif %}
     {% set recent = '_loaded_at > ' ~ lookback_literal(state) %}
-    {% if not new and not (read and has_late_rows(relation, state, copies, in_log ~ ' and ' ~ recent)) %}
+    {% set standing = standing_copies(relation, state, copies, read) %}
+    {% if not new and not (read and has_late_rows(relation, state, copies, standing, in_log ~ ' and ' ~ recent)) %}
         {% do return(in_log ~ ' and ' ~ recent) %}
     {% endif %}
     {% set after = (" and (_place > '" ~ read[-1].place ~ "' or " ~ recent ~ ')') if read else '' %}
-    {% do return('(' ~ in_log ~ after ~ ') or ' ~ in_copies(read[-1:] + new)) %}
+    {% do return('(' ~ in_log ~ after ~ ') or ' ~ in_copies(standing + new)) %}
 {% endmacro %}
 
 {#-
-Log rows from before the newest copy's end must not replace what that copy has. The stored row cannot tell: copies that
-repeat its values do not touch it (`later_rows`). So the copy is read again; a log is rarely that late.
+Of the copies read before, those with a row behind which no other copy begins: the newest, and each that was still being
+made when the newest began, as when its table was truncated meanwhile.
 -#}
-{% macro has_late_rows(relation, state, copies, condition) %}
-    {% set newest = copies[-1] %}
-    {% set last_place = "'" ~ newest.place ~ "'" %}
-    {% if newest.consistency != 'snapshot' %}
+{% macro standing_copies(relation, state, copies, read) %}
+    {% set older = read[:-1] | rejectattr('consistency', 'eq', 'snapshot') | list %}
+    {% if not older %}
+        {% do return(read[-1:]) %}
+    {% endif %}
+    {% set found = [] %}
+    {% for row in run_query(
+        "select distinct concat('@', _run_id) from " ~ relation ~ ' ' ~ version_as_of(state.pin) ~ ' where '
+        ~ in_copies(older) ~ ' and ' ~ place_in_source(copies) ~ " > '" ~ read[-1].place ~ "'"
+    ).rows %}
+        {% do found.append(marked_value(row[0])) %}
+    {% endfor %}
+    {% do return((older | selectattr('run_id', 'in', found) | list) + read[-1:]) %}
+{% endmacro %}
+
+{#-
+Log rows from before the end of a copy that stands must not replace what that copy has. The stored row cannot tell: copies
+that repeat its values do not touch it (`later_rows`). So the copy is read again; a log is rarely that late.
+-#}
+{% macro has_late_rows(relation, state, copies, standing, condition) %}
+    {% set last_place = "'" ~ standing[-1].place ~ "'" %}
+    {% if standing | rejectattr('consistency', 'eq', 'snapshot') | list %}
         {% set last_place = '(select max(' ~ place_in_source(copies) ~ ') from ' ~ relation ~ ' '
-            ~ version_as_of(state.pin) ~ ' where ' ~ in_copies([newest]) ~ ')' %}
+            ~ version_as_of(state.pin) ~ ' where ' ~ in_copies(standing) ~ ')' %}
     {% endif %}
     {% set found = run_query(
         'select 1 from ' ~ relation ~ ' ' ~ version_as_of(state.pin) ~ ' where ' ~ condition ~ ' and '

@@ -166,3 +166,23 @@ def test_a_log_that_begins_anew_ranks_above_all_before_it(project: Path, tmp_pat
         [(1, "new", False), (2, "gone", True)],
         [(1, "latest", False), (2, "gone", True)],
     ]
+
+
+def test_a_copy_that_was_being_made_when_its_table_was_truncated_outlives_that(project: Path, tmp_path: Path) -> None:
+    copy = Copy(0, 3, 3, ((1, "nilas", 1, 0), (2, "brash", 2, 0)), 1)
+    truncation = Copy(1, 3, 1, (), 1, is_truncation=True)
+    following = Copy(2, 6, 1, ((2, "brash", 0, 2),), 2)
+    when = datetime(2026, 1, 6, tzinfo=UTC)
+    first = Row(0, 1, "nilas", "c", "cdc", f"{position(2)}.0000000001", when, "sink-0", "log:1")
+    again = first._replace(batch=2, run_id="sink-2")
+    made = [World((copy, truncation), (first, again)), World((copy, truncation, following), (first,))]
+    worlds = Worlds(made, set(), project, tmp_path / "lake")
+
+    for batch in range(BATCHES):
+        worlds.land(batch)
+        worlds.build()
+
+    assert worlds.content(0) == worlds.expected(0)
+    assert [row[:3] for row in worlds.content(0)] == [(1, "nilas", False), (2, "brash", False)]
+    assert worlds.content(1) == worlds.expected(1)
+    assert [row[:3] for row in worlds.content(1)] == [(1, "nilas", True), (2, "brash", False)]

@@ -1,10 +1,11 @@
 {#-
 changes_sql(candidates, target, columns, are_few): the rows to write, as the model's columns, with `_is_gone` for rows to
-delete. Of few of many, `_is_new` tells those whose key is not stored yet.
+delete. Of few of many, `_is_new` tells those whose key is not stored yet, and, where positions decide, `_is_whole` those
+that nothing of the stored row is kept of but what a narrow look at it tells.
 -#}
 {% macro changes_sql(candidates, target, columns, are_few=false) -%}
-    {%- if config.get('meta', {}).get('merge_by', 'difference') == 'position' -%}
-        {{ later_rows(candidates, target, columns) }}
+    {%- if merges_by_position() -%}
+        {{ later_rows(candidates, target, columns, are_few) }}
     {%- else -%}
         {{ different_rows(candidates, target, columns, are_few) }}
     {%- endif -%}
@@ -26,6 +27,11 @@ row may also turn out to be missing in a copy, and the other way round.
         and {{ new }}.deleted_at is distinct from {{ old }}.deleted_at
     {%- endif -%})
 {%- endmacro %}
+
+{#- `meta.merge_by: position`: places in the source's order decide what is stored. -#}
+{% macro merges_by_position() %}
+    {% do return(config.get('meta', {}).get('merge_by', 'difference') == 'position') %}
+{% endmacro %}
 
 {#- `meta.copies`: the rows come in whole copies of the source's table, too (`database_changes`). -#}
 {% macro in_copies_too() %}
@@ -49,12 +55,21 @@ row may also turn out to be missing in a copy, and the other way round.
     {%- endif -%})
 {%- endmacro %}
 
-{% macro later_rows(candidates, target, columns) -%}
-    select candidates.*, false as _is_gone
+{#- Of few of many only the columns that places are told by are read from the stored table, unless a candidate may repeat. -#}
+{% macro later_rows(candidates, target, columns, are_few) -%}
+    {%- set compares = in_copies_too() and not (are_few and not rows_where(candidates, may_repeat(columns))) -%}
+    select
+        candidates.*,
+        false as _is_gone
+        {%- if are_few %},
+        stored.{{ key_columns()[0] }} is null as _is_new,
+        {{ is_later_change('candidates', 'stored', columns) }} as _is_whole
+        {%- endif %}
     from {{ candidates }} as candidates
-    left join {{ target }} as stored on {{ keys_equal('candidates', 'stored') }}
+    left join {{ stored_rows_of(candidates, target) if are_few else target }} as stored
+        on {{ keys_equal('candidates', 'stored') }}
     where stored.{{ key_columns()[0] }} is null or {{ is_later('candidates', 'stored', columns) }}
-    {%- if in_copies_too() %}
+    {%- if compares %}
         and not ({{ repeats_in_copy('candidates', 'stored', columns) }})
     {%- endif -%}
 {%- endmacro %}
@@ -78,6 +93,11 @@ of, read again in case an older row with one of them has come since.
     {%- if '_raw_overflow' in columns %}
     and map_entries({{ new }}._raw_overflow) is not distinct from map_entries({{ old }}._raw_overflow)
     {%- endif -%}
+{%- endmacro %}
+
+{#- may_repeat(columns): what holds of every candidate of which `repeats_in_copy` can hold, whatever is stored. -#}
+{% macro may_repeat(columns) -%}
+    _position like '%@%'{% if '_raw_overflow' in columns %} or {{ left_out('_raw_overflow') }}{% endif %}
 {%- endmacro %}
 
 {% macro different_rows(candidates, target, columns, are_few) -%}

@@ -111,12 +111,12 @@ stand behind the newest's beginning. A copy that turns up late, behind newer one
 -#}
 {% macro database_reading(relation, keys, overflowing) %}
     {% set runs = source('metadata', 'bulk_runs') %}
-    {% set run_state = parent_state(runs) %}
-    {% set copies = known_copies(relation, runs, run_state) %}
+    {% set runs_state = parent_state(runs) %}
+    {% set copies = known_copies(relation, runs, runs_state) %}
     {% set state = parent_state(relation) %}
     {% set reading = {'state': state, 'copies': copies, 'note': '', 'condition': 'true', 'lacking': []} %}
-    {% if run_state.pin is not none %}
-        {% do reading.update({'note': '-- copies: ' ~ relation_name(runs) ~ ' ' ~ pin_clause(run_state)}) %}
+    {% if runs_state.pin is not none %}
+        {% do reading.update({'note': '-- copies: ' ~ relation_name(runs) ~ ' ' ~ pin_clause(runs_state)}) %}
     {% endif %}
     {% if execute %}
         {% do reading.update({'condition': due_rows(relation, state, copies, keys)}) %}
@@ -130,15 +130,15 @@ stand behind the newest's beginning. A copy that turns up late, behind newer one
 {#- Keys among the due rows of which any row, due or not, lacks values: all their rows are due. -#}
 {% macro read_keys_whole(relation, reading, key) %}
     {% set pinned = relation ~ ' ' ~ version_as_of(reading.state.pin) %}
-    {% if not run_query(
-        'select 1 from ' ~ pinned ~ ' where _raw_overflow is not null and ' ~ left_out('_raw_overflow') ~ ' limit 1'
-    ).rows | length %}
+    {#- Only the log leaves values out; to say so spares the engine the copies' rows, whose maps are slow to read. -#}
+    {% set rows_lacking = "_load_type <> 'batch' and _raw_overflow is not null and " ~ left_out('_raw_overflow') %}
+    {% if not run_query('select 1 from ' ~ pinned ~ ' where ' ~ rows_lacking ~ ' limit 1').rows | length %}
         {% do return('') %}
     {% endif %}
     {% set due = 'from (select *, ' ~ place_in_source(reading.copies) ~ ' as _place from ' ~ pinned ~ ') as placed where ('
         ~ reading.condition ~ ')' %}
-    {% set whole = key_in(key, 'select ' ~ key ~ ' from ' ~ pinned ~ ' where _raw_overflow is not null and '
-        ~ left_out('_raw_overflow')) ~ ' and ' ~ key_in(key, 'select ' ~ key ~ ' ' ~ due) %}
+    {% set whole = key_in(key, 'select ' ~ key ~ ' from ' ~ pinned ~ ' where ' ~ rows_lacking) ~ ' and '
+        ~ key_in(key, 'select ' ~ key ~ ' ' ~ due) %}
     {% set rows = 'from ' ~ pinned ~ ' where ' ~ whole %}
     {% for row in run_query(left_out_names('_raw_overflow', rows)).rows %}
         {% do reading.lacking.append(row[0]) %}
@@ -167,6 +167,7 @@ stand behind the newest's beginning. A copy that turns up late, behind newer one
     {% set recent = '_loaded_at > ' ~ lookback_literal(state) %}
     {% set standing = standing_copies(relation, state, copies, read) %}
     {% if not new and not (read and has_late_rows(relation, state, copies, standing, in_log ~ ' and ' ~ recent)) %}
+        {% do run_state().log_alone.append(model.unique_id) %}
         {% do return(in_log ~ ' and ' ~ recent) %}
     {% endif %}
     {% set after = (" and (_place > '" ~ read[-1].place ~ "' or " ~ recent ~ ')') if read else '' %}

@@ -8,9 +8,9 @@ The one way tables above raw are written on Spark: compute what differs from the
   (columns), the model yields all rows of the groups it yields any row of, and stored rows of these groups that it
   no longer yields are deleted; a row whose key is null only names its group. With `meta.gone_without` (a column), a
   row in which it is null says that its key is gone. `meta.stamps` are columns that alone make no difference.
-- `meta.few_of_many`: a run changes few rows of a table of many. The stored table is looked through for these, never
-  sorted: new rows are appended, behind a merge of the others if there are any. A run that dies between the two has not
-  moved its watermark, and the next one writes what is missing.
+- `meta.few_of_many`: a run changes few rows of a table of many, as what a database's log brought does (`log_alone`). The
+  stored table is looked through for these, never sorted: new rows are appended, behind a merge of the others if there are
+  any. A run that dies between the two has not moved its watermark, and the next one writes what is missing.
 - When nothing differs, nothing is committed.
 -#}
 {% materialization incremental, adapter='spark', supported_languages=['sql'] %}
@@ -47,8 +47,9 @@ The one way tables above raw are written on Spark: compute what differs from the
 
 {% macro merge_changes(target, existing) %}
     {% set candidates = this.identifier ~ '__candidates' %}
+    {% set of_many = config.get('meta', {}).get('few_of_many') or model.unique_id in run_state().log_alone %}
     {#- Groups are compared both ways, which reads the candidates three times. Kept at the first read: the count. -#}
-    {% set is_kept = config.get('meta', {}).get('recompute') or config.get('meta', {}).get('few_of_many') %}
+    {% set is_kept = config.get('meta', {}).get('recompute') or of_many %}
     {% do run_query('drop view if exists ' ~ candidates) %}
     {% call statement('candidates') %}
         {{ 'cache lazy table' if is_kept else 'create temporary view' }} {{ candidates }} as
@@ -61,7 +62,7 @@ The one way tables above raw are written on Spark: compute what differs from the
     {% set candidate_count = rows_where(candidates, 'true') if is_kept else none %}
     {% set row_count = 0 %}
     {% if candidate_count != 0 %}
-        {% set are_few = config.get('meta', {}).get('few_of_many') and candidate_count <= var('most_rows_handed_out') %}
+        {% set are_few = of_many and candidate_count <= var('most_rows_handed_out') %}
         {% set row_count = merge_candidates(candidates, target, columns, are_few) %}
     {% endif %}
     {% do run_query('drop view if exists ' ~ candidates) %}
@@ -97,11 +98,14 @@ The one way tables above raw are written on Spark: compute what differs from the
 
 {#- Changes known to be new or not (`_is_new`): a merge that inserts nothing needs no look at rows it does not touch. -#}
 {% macro write_few(changes, target, columns) %}
-    {% set new_count = rows_where(changes, '_is_new') %}
-    {% set stored_count = rows_where(changes, 'not _is_new') %}
+    {% set part = '_is_whole' if merges_by_position() else 'true' %}
+    {% set counts = run_query('select count_if(_is_new), count_if(not _is_new), count_if(not _is_new and not '
+        ~ part ~ ') from ' ~ changes).rows[0] %}
+    {% set new_count = counts[0] | int %}
+    {% set stored_count = counts[1] | int %}
     {% if stored_count %}
         {% call statement('merge') %}
-            {{ merge_statement(target, changes, columns, into_stored=true) }}
+            {{ merge_statement(target, changes, columns, into_stored=true, are_whole=not counts[2] | int) }}
         {% endcall %}
     {% endif %}
     {% if new_count %}

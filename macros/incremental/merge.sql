@@ -1,16 +1,17 @@
 {#-
-merge_statement(target, changes, columns, into_stored): writes the rows `changes_sql` found; the order guard holds here as
-well. `into_stored` leaves new rows out, and says that the changes are few.
+merge_statement(target, changes, columns, into_stored, are_whole): writes the rows `changes_sql` found; the order guard holds
+here as well. `into_stored` leaves new rows out, and says that the changes are few; `are_whole`, that no change needs a value
+of the row it replaces: the engine then reads no more of the stored table than the guard does.
 -#}
-{% macro merge_statement(target, changes, columns, into_stored=false) -%}
-    {%- set by_position = config.get('meta', {}).get('merge_by', 'difference') == 'position' -%}
+{% macro merge_statement(target, changes, columns, into_stored=false, are_whole=false) -%}
+    {%- set by_position = merges_by_position() -%}
     merge into {{ target }} as stored
     using {{ '(select ' ~ small_side('few') ~ ' * from ' ~ changes ~ ' as few where not _is_new)' if into_stored else changes }} as changes
     on {{ keys_equal('stored', 'changes') }}
     when matched and changes._is_gone then delete
     when matched {% if by_position %}and {{ is_later('changes', 'stored', columns) }} {% endif %}then update set
         {% for name in columns -%}
-        {{ name }} = {{ merged_value(name, columns) if by_position else 'changes.' ~ name }}{{ ',' if not loop.last }}
+        {{ name }} = {{ merged_value(name, columns, are_whole) if by_position else 'changes.' ~ name }}{{ ',' if not loop.last }}
         {% endfor %}
     {%- if not into_stored %}
     when not matched and not changes._is_gone then insert ({{ columns | join(', ') }})
@@ -19,13 +20,13 @@ well. `into_stored` leaves new rows out, and says that the changes are few.
 {%- endmacro %}
 
 {#-
-merged_value(name, columns): one column of a staging row from its two sides, so that any order of events ends alike.
+merged_value(name, columns, are_whole): one column of a staging row from its two sides: any order of events ends alike.
 
 A delete carries no values: a row keeps those of its latest change (`_position`) and the time of its latest delete
 (`_deleted_position`), each moved only forward; it is deleted unless its change is the later of the two. With
 `meta.copies` a row whose change is the later of the two may be missing in a copy: the side of that change knows.
 -#}
-{% macro merged_value(name, columns) -%}
+{% macro merged_value(name, columns, are_whole) -%}
     {%- set deletes = '_deleted_position' in columns -%}
     {%- set newest = 'greatest(coalesce(changes.{0}, \'\'), coalesce(stored.{0}, \'\'))' -%}
     {%- if not deletes or name in ['_staged_at'] or name in key_columns() -%}
@@ -46,6 +47,8 @@ A delete carries no values: a row keeps those of its latest change (`_position`)
         case when {{ is_later_delete('changes', 'stored') }} then changes.{{ name }} else stored.{{ name }} end
     {%- elif name == '_loaded_at' -%}
         greatest(changes._loaded_at, stored._loaded_at)
+    {%- elif are_whole -%}
+        changes.{{ name }}
     {%- else -%}
         case when {{ is_later_change('changes', 'stored', columns) }} then changes.{{ name }} else stored.{{ name }} end
     {%- endif -%}

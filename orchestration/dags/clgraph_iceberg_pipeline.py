@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow.sdk import DAG, AssetAlias, TaskGroup, TriggerRule, Variable, get_current_context, task
 from airflow.sdk.definitions.callback import AsyncCallback
-from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
+from airflow.sdk.definitions.deadline import DeadlineAlert
 from airflow.sdk.definitions.timetables.assets import AssetOrTimeSchedule
 from airflow.sdk.definitions.timetables.trigger import CronTriggerTimetable
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
@@ -23,6 +23,7 @@ from orchestration.include.commands import frazil
 from orchestration.include.databases import gated_sources, is_due, scheduled_sources
 from orchestration.include.defaults import task_defaults
 from orchestration.include.environment import ONE_BY_ONE
+from orchestration.include.lateness import RunMade
 from orchestration.include.manifest import is_stale, load_manifest, write_manifest
 from orchestration.include.transform import transform_group
 
@@ -103,7 +104,7 @@ def deadline() -> DeadlineAlert | None:
         return None
     minutes = SETTINGS.airflow_deadline_minutes
     return DeadlineAlert(
-        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        reference=RunMade(),
         interval=timedelta(minutes=minutes),
         callback=AsyncCallback(alerts.run_late, kwargs={"minutes": minutes, "dag_id": DAG_ID}),
     )

@@ -60,7 +60,7 @@ async def run_late(context: Any, minutes: float, dag_id: str) -> None:
             "kind": "run_late",
             "dag": dag_id,
             "run": run.get("dag_run_id") or run.get("run_id") if isinstance(run, dict) else str(run),
-            "cause": f"not done {minutes:g} minutes after it was queued",
+            "cause": f"not done {minutes:g} minutes after it was made",
             "repair": f"look which task runs, and whether another build holds the lease; {RUNBOOK}",
         }
     )

@@ -25,6 +25,7 @@ def airflow_environment(settings: Settings, **more: str) -> dict[str, str]:
         "AIRFLOW_HOME": str(home),
         "PYTHONPATH": str(PROJECT_ROOT),
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT_ROOT / "orchestration" / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT_ROOT / "orchestration" / "plugins"),
         "AIRFLOW__CORE__EXECUTOR": "orchestration.include.executor.PreloadedExecutor",
         "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

@@ -17,6 +17,7 @@ LOADED = (
     "orchestration.include.databases",
     "orchestration.include.commands",
     "orchestration.include.defaults",
+    "orchestration.include.lateness",
     "orchestration.include.transform",
 )
 

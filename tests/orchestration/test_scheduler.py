@@ -23,6 +23,7 @@ from tests.support.spark import link_jars
 
 BACKFILL = "lake_backfill"
 NEW_DATA_ALONE = {"FRAZIL_AIRFLOW_POLL_SECONDS": "2", "FRAZIL_AIRFLOW_SCHEDULE": "0 0 31 12 *"}  # and not the clock
+BROKEN = "with original as (\n{}\n)\nselect no_such_column from original\n"  # it reads the same tables
 pytestmark = [pytest.mark.airflow, pytest.mark.spark, pytest.mark.stress, pytest.mark.timeout(1800)]
 
 
@@ -70,8 +71,7 @@ def test_new_data_starts_runs_that_tell_what_is_late_what_failed_and_repair_what
         assert {one["state"] for one in airflow.tasks(first).values()} == {"success"}
         wait_until(lambda: any(one["kind"] == "run_late" for one in alerts(settings)), 60, airflow.last_words)
 
-        broken = f"with original as (\n{text}\n)\nselect no_such_column from original\n"  # it reads the same tables
-        model.write_text(broken, encoding="utf-8")
+        model.write_text(BROKEN.format(text), encoding="utf-8")
         receive(settings, 50, 5)
         second = airflow.finished_run(1)
         states = {name: one["state"] for name, one in airflow.tasks(second).items()}
@@ -106,7 +106,7 @@ def test_a_run_ended_by_an_operator_frees_the_lake_and_a_backfill_builds_anew(pl
         assert repaired["state"] == "success", airflow.last_words()
         assert sold(settings) == 55
 
-        before = snapshots(settings, "staging.stg_shopify_orders")
+        before = snapshots(settings)["staging.stg_shopify_orders"]
         today = datetime.now(UTC).date().isoformat()
         days = {"first_day": today, "last_day": today, "source": None, "reload": False}
         asked = {"logical_date": datetime.now(UTC).isoformat(), "conf": days}
@@ -116,7 +116,7 @@ def test_a_run_ended_by_an_operator_frees_the_lake_and_a_backfill_builds_anew(pl
         assert backfill["state"] == "success", airflow.last_words()
         states = {name: one["state"] for name, one in airflow.tasks(backfill).items()}
         assert states == {"load_again": "skipped", "choose": "success", "run_pipeline": "success"}
-        assert snapshots(settings, "staging.stg_shopify_orders") > before
+        assert snapshots(settings)["staging.stg_shopify_orders"] > before
         assert sold(settings) == 55
 
 
@@ -135,6 +135,30 @@ def test_what_a_killed_airflow_left_behind_is_repaired_by_the_next_run(place: tu
     assert sold(settings) == 55
 
 
+def test_a_table_that_is_tried_again_is_built_alone(place: tuple[Path, Settings]) -> None:
+    project, settings = place
+    model = project / "models/marts/sales_dashboard_daily.sql"
+    text = model.read_text(encoding="utf-8")
+    model.write_text(BROKEN.format(text), encoding="utf-8")
+    table = "transform.models.marts.sales_dashboard_daily"
+
+    with Server(project, settings, **NEW_DATA_ALONE) as airflow:
+        first = airflow.finished_run(0)
+        tasks = airflow.tasks(first)
+        assert (tasks[f"{table}.run"]["state"], tasks[f"{table}.test"]["state"]) == ("failed", "upstream_failed")
+        before = snapshots(settings)
+
+        model.write_text(text, encoding="utf-8")
+        asked = {"dag_run_id": first["dag_run_id"], "task_ids": [f"{table}.run", f"{table}.test"]}
+        airflow.ask("POST", f"dags/{PIPELINE}/clearTaskInstances", asked | {"dry_run": False, "only_failed": False})
+        wait_until(lambda: airflow.tasks(first)[f"{table}.test"]["state"] == "success", 240, airflow.last_words)
+
+    after = snapshots(settings)
+    written = {name for name, count in after.items() if count != before.get(name)}
+    assert {name for name in written if not name.startswith("metadata.")} == {"marts.sales_dashboard_daily"}
+    assert sold(settings) == 50
+
+
 def sold(settings: Settings) -> int:
     """Orders in the mart."""
     catalog = open_catalog(settings)
@@ -143,10 +167,11 @@ def sold(settings: Settings) -> int:
     return sum(counts["order_count"].to_pylist())
 
 
-def snapshots(settings: Settings, name: str) -> int:
-    """How often a table was written."""
+def snapshots(settings: Settings) -> dict[str, int]:
+    """How often each table was written."""
     catalog = open_catalog(settings)
-    found = len(catalog.load_table(name).snapshots())
+    names = [".".join(name) for (layer,) in catalog.list_namespaces() for name in catalog.list_tables(layer)]
+    found = {name: len(catalog.load_table(name).snapshots()) for name in names}
     catalog.close()
     return found
 

@@ -44,13 +44,14 @@ def plan(tables: tuple[str, ...], as_json: bool) -> None:
             "orphans": len(one.orphans),
             "unfinished_copies": len(one.abandoned),
             "frees_bytes": one.frees,
+            "is_due": not one.is_empty,
         }
         for one in plans
     ]
     if as_json:
         print_json(rows)
         return
-    due = [row for row, one in zip(rows, plans, strict=True) if not one.is_empty]
+    due = [{name: value for name, value in row.items() if name != "is_due"} for row in rows if row["is_due"]]
     print_rows(due, title="to be done")
     click.echo(f"{len(due)} of {len(rows)} tables; {sum(row['frees_bytes'] for row in rows):,} bytes are freed")
 

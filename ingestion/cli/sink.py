@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ingestion.cli.output import json_option, print_json, print_rows
-from ingestion.errors import PermanentError
+from ingestion.errors import PermanentError, UsageError
 from ingestion.logs import configure_logging
 from ingestion.settings import Settings
 
@@ -33,6 +33,13 @@ def command() -> None:
 )
 @click.option("--once", is_flag=True, help="Stop when everything that waits is committed.")
 @click.option(
+    "--wait",
+    "wait_seconds",
+    type=click.FloatRange(0),
+    default=0.0,
+    help="With --once: wait so long until a sink that holds journals has brought into raw what they hold now.",
+)
+@click.option(
     "--flush-seconds", type=click.FloatRange(0.05, 3600), default=1.0, show_default=True, help="Time between flushes."
 )
 @click.option("--flush-events", type=click.IntRange(1), default=20_000, show_default=True, help="Most events a commit.")
@@ -41,6 +48,7 @@ def command() -> None:
 @json_option
 def run(
     once: bool,
+    wait_seconds: float,
     flush_seconds: float,
     flush_events: int,
     accept_gaps: bool,
@@ -53,6 +61,8 @@ def run(
     from ingestion.lake.loop import run_sink
     from ingestion.lake.sink import Limits, Sink
 
+    if wait_seconds and not once:
+        raise UsageError("--wait belongs to --once: without it a sink waits for good")
     settings = Settings()
     configure_logging(settings.log_level)
     stop = threading.Event()
@@ -68,9 +78,14 @@ def run(
             ) as topics,
             _Reports(sink) as reports,
         ):
-            report, waits = reports.add, topics.is_on
             total = run_sink(
-                sink, stop, once=once, flush_seconds=flush_seconds, report=report, waits_for_journals=waits
+                sink,
+                stop,
+                once=once,
+                flush_seconds=flush_seconds,
+                report=reports.add,
+                waits_for_journals=topics.is_on,
+                wait_seconds=wait_seconds,
             )
         total.add(topics.total)
         unreadable = sink.journals.unreadable

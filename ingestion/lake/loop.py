@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from ingestion.errors import RetryableError
 from ingestion.lake.batch import Counts
+from ingestion.lake.elsewhere import Elsewhere
 from ingestion.lake.journals import JournalsBusyError
 from ingestion.lake.metrics import FAILURES
 from ingestion.lake.sink import Flush, Sink
@@ -14,6 +15,7 @@ from ingestion.lake.sink import Flush, Sink
 log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE = 30.0
+_LOOK = 0.5
 
 
 def run_sink(
@@ -24,12 +26,15 @@ def run_sink(
     flush_seconds: float = 1.0,
     report: Callable[[Flush], None] = lambda flush: None,
     waits_for_journals: bool = False,
+    wait_seconds: float = 0.0,
 ) -> Counts:
     """Drain until `stop` is set (a flush under way is finished), or with `once` until nothing waits.
 
     What may succeed later is tried again after a growing pause; with `once` it is raised. Journals that all belong
-    to another sink are an error either way, unless it `waits_for_journals`.
+    to another sink are an error either way, unless it `waits_for_journals`. With `wait_seconds`, `once` ends when the
+    other sinks, too, have brought into raw what was in their journals, or raises RetryableError.
     """
+    elsewhere, deadline = Elsewhere(), time.monotonic() + wait_seconds
     total = Counts()
     pause = flush_seconds
     while not stop.is_set():
@@ -42,7 +47,7 @@ def run_sink(
                     break
             pause = flush_seconds
         except JournalsBusyError:
-            if not waits_for_journals:
+            if not waits_for_journals and not wait_seconds:
                 raise
             pause = _LONGEST_PAUSE
         except RetryableError as error:
@@ -51,7 +56,19 @@ def run_sink(
             FAILURES.inc()
             log.warning("flush_failed", extra={"run_id": sink.run_id, "reason": str(error), "next_try_seconds": pause})
             pause = min(max(pause, 0.5) * 2, _LONGEST_PAUSE)
-        if once:
+        if once and (not wait_seconds or not _is_behind(sink, elsewhere, deadline)):
             break
-        stop.wait(max(0.0, started + pause - time.monotonic()))
+        stop.wait(_LOOK if once else max(0.0, started + pause - time.monotonic()))
     return total
+
+
+def _is_behind(sink: Sink, elsewhere: Elsewhere, deadline: float) -> bool:
+    """Whether another sink has still to do what was there at the first look; raises RetryableError after `deadline`."""
+    waiting = elsewhere.waiting(sink.journals.busy)
+    if not waiting:
+        return False
+    holders = ", ".join(f"{path.name} (process {holder})" for path, holder in sink.journals.busy.items())
+    if time.monotonic() > deadline:
+        raise RetryableError(f"{waiting} deliveries still wait for the sink that drains {holders}; see its log")
+    log.info("waiting_for_another_sink", extra={"run_id": sink.run_id, "deliveries": waiting, "journals": holders})
+    return True

@@ -15,7 +15,7 @@ from orchestration.include.defaults import task_defaults
 @task
 def plan() -> Any:
     """What is due, table by table."""
-    return [row for row in frazil("maintain", "plan") if row["compacts_files"] or row["frees_bytes"]]
+    return [row for row in frazil("maintain", "plan") if row["is_due"]]
 
 
 @task(execution_timeout=timedelta(hours=6))

@@ -1,98 +1,35 @@
-"""The single run without a scheduler, on a small lake of its own: it ends, and says whether all went well."""
+"""The single run without a scheduler, and maintenance between runs: it ends, and says whether all went well."""
 
 import json
-import subprocess
-import sys
-from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
-from pyiceberg.catalog import Catalog
 
 from ingestion.build.lease import build_lease
-from ingestion.build.state import load_state
-from ingestion.lake.catalog import open_catalog
-from ingestion.settings import Settings
-from ingestion.webhooks.generator.plain import plain_orders
-from ingestion.webhooks.journal import Journal
-from orchestration.include.alerts import alerts_file
-from tests.support.project import clean_environment, small_copy_of_the_project
-from tests.support.spark import link_jars
+from ingestion.lake.sink import drain
+from tests.orchestration.single_run import Once
 
-Read = TypeVar("Read")
 pytestmark = pytest.mark.spark
 
 ORDERS = 60
+# For the folders of this test: what raw is to be kept by is due for its manifests alone, staging for old snapshots.
+POLICIES = {
+    "retention_days: 3, keep_snapshots: 20, small_files: 16, target_file_mb: 128": "small_files: 16, manifests: 2",
+    "retention_days: 7, keep_snapshots: 10, small_files: 8, delete_files: 4": "retention_days: 0, keep_snapshots: 1",
+}
 BROKEN = "select no_such_column from {{ ref('stg_shopify_orders') }}\n"
-
-
-class Once:
-    """A copy of the project, whose code a test may change, and a lake with deliveries that wait in its journal."""
-
-    def __init__(self, folder: Path) -> None:
-        self.project = small_copy_of_the_project(folder / "project")
-        self.settings = Settings(home=folder / "home")
-        link_jars(self.settings.home_dir)
-        self.output = ""
-
-    def receive(self, first: int, count: int) -> None:
-        self.settings.journal_dir.mkdir(parents=True, exist_ok=True)
-        with Journal.open(self.settings.journal_dir / "worker-0.db") as journal:
-            journal.append(list(plain_orders(first, count)))
-
-    def run(self, tell: Callable[[str], object] = lambda line: None) -> int:
-        """The exit code of one `make airflow-once`; `tell` is called with each line that it writes, as it comes."""
-        own = {"FRAZIL_HOME": str(self.settings.home_dir), "PYTHONPATH": str(self.project), "PYTHONUNBUFFERED": "1"}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "orchestration.once", "--minutes", "8"],
-            cwd=self.project,
-            env=clean_environment() | own,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.output = ""
-        assert process.stdout is not None
-        with process.stdout:
-            for line in process.stdout:
-                self.output += line
-                tell(line)
-        return process.wait()
-
-    def count(self, table: str) -> int:
-        return int(self._catalog(lambda lake: lake.load_table(table).scan().count()))
-
-    def snapshots(self) -> dict[str, list[int]]:
-        """Of all tables above raw but the platform's own records."""
-
-        def read(lake: Catalog) -> dict[str, list[int]]:
-            spaces = ("raw", "staging", "semantic", "analytics", "marts")
-            names = [".".join(name) for space in spaces for name in lake.list_tables(space)]
-            return {name: [one.snapshot_id for one in lake.load_table(name).snapshots()] for name in names}
-
-        return self._catalog(read)
-
-    def states(self) -> dict[str, bool]:
-        """Table to whether its last build was good."""
-        return self._catalog(lambda lake: {node.split(".")[-1]: one.is_good for node, one in load_state(lake).items()})
-
-    def alerts(self) -> list[dict[str, Any]]:
-        file = alerts_file(self.settings)
-        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
-
-    def _catalog(self, read: Callable[[Catalog], Read]) -> Read:
-        lake = open_catalog(self.settings)
-        try:
-            return read(lake)
-        finally:
-            lake.close()
 
 
 @pytest.fixture(scope="module")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
     found = Once(tmp_path_factory.mktemp("once"))
+    settings = found.project / "dbt_project.yml"
+    text = settings.read_text(encoding="utf-8")
+    for old, new in POLICIES.items():  # staging is the first folder of its kind
+        assert old in text
+        text = text.replace(old, new, 1)
+    settings.write_text(text, encoding="utf-8")
     found.receive(0, ORDERS)
     return found
 
@@ -100,6 +37,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
 def test_one_run_brings_what_waits_to_the_marts_and_tells_its_lineage(once: Once) -> None:
     assert once.run() == 0, once.output[-4000:]
 
+    assert "ingestion.load_archive" in once.output
     assert once.count("raw.shopify_orders") == ORDERS
     assert once.count("staging.stg_shopify_orders") == ORDERS
     assert once.count("marts.sales_dashboard_daily") > 0
@@ -120,7 +58,8 @@ def test_a_failed_model_blocks_only_what_reads_it_and_the_alert_says_so(once: On
     code = once.run()
     model.write_text(text, encoding="utf-8")
 
-    assert code != 0
+    assert code == 1
+    assert "stopped after" not in once.output
     assert once.count("staging.stg_shopify_orders") == ORDERS + 5
     assert {name for name, good in once.states().items() if not good} == {"order_summary", "sales_dashboard_daily"}
     alert = next(one for one in once.alerts() if one["task"].endswith("order_summary.run"))
@@ -132,6 +71,9 @@ def test_a_failed_model_blocks_only_what_reads_it_and_the_alert_says_so(once: On
 
 
 def test_the_next_run_waits_for_another_build_and_repairs_without_help(once: Once) -> None:
+    for number in range(2):  # two commits more of a raw table
+        once.receive(ORDERS + 5 + number, 1)
+        drain(once.settings)
     waiting: list[str] = []
     with ExitStack() as held:
         held.enter_context(build_lease(once.settings.home_dir))
@@ -148,12 +90,38 @@ def test_the_next_run_waits_for_another_build_and_repairs_without_help(once: Onc
     assert all(once.states().values())
 
 
+def test_maintenance_keeps_each_folder_by_its_own_policy(once: Once) -> None:
+    before = once.snapshots()
+    planned = {row["table"]: row for row in once.frazil("maintain", "plan") if row["is_due"]}
+
+    assert once.run(dag="lake_maintenance") == 0, once.output[-4000:]
+
+    raw, staging = planned["raw.shopify_orders"], planned["staging.stg_shopify_orders"]
+    assert (raw["rewrites_manifests"], raw["compacts_files"], raw["frees_bytes"]) == (True, 0, 0)
+    assert staging["expires_snapshots"] == len(before["staging.stg_shopify_orders"]) - 1 > 0
+    after = once.snapshots()
+    assert after["staging.stg_shopify_orders"] == before["staging.stg_shopify_orders"][-1:]
+    assert after["analytics.order_summary"] == before["analytics.order_summary"]
+    assert once.count("raw.shopify_orders") == once.count("staging.stg_shopify_orders") == ORDERS + 7
+    assert [row["table"] for row in once.frazil("maintain", "plan") if row["is_due"]] == []
+
+
 def test_a_run_with_nothing_new_repeats_no_work(once: Once) -> None:
     before = once.snapshots()
 
     assert once.run() == 0, once.output[-4000:]
 
     assert once.snapshots() == before
+
+
+def test_a_table_is_rolled_back_by_a_command_that_says_what_follows(once: Once) -> None:
+    first = once.snapshots()["analytics.order_summary"][0]
+
+    told = once.frazil("maintain", "rollback", "analytics.order_summary", "--to", str(first))
+
+    assert (told["table"], told["snapshot"]) == ("analytics.order_summary", first)
+    assert told["readers"] == ["marts.sales_dashboard_daily"]
+    assert once.count("analytics.order_summary") > 0
 
 
 def test_a_project_that_cannot_be_parsed_fails_with_dbts_words(once: Once) -> None:

@@ -1,5 +1,7 @@
 """One sink per journal: a second one on the same journals gives way, on other journals it works beside the first."""
 
+import json
+import os
 import subprocess
 import sys
 import threading
@@ -27,6 +29,47 @@ def test_a_second_sink_on_the_same_journals_says_who_holds_them_and_exits_75(
     assert column(catalog, "raw.shopify_orders", "id") == []
     first.close()
     assert drain(settings).rows == 1
+
+
+def test_one_that_may_wait_ends_when_the_other_has_brought_in_what_was_there(
+    settings: Settings, catalog: Catalog
+) -> None:
+    journalled(settings, [order(number) for number in range(3)], worker="w0")
+    service = Sink(settings)
+    service.journals.refresh()
+    journalled(settings, [order(number) for number in range(3, 5)], worker="w1")
+    frazil = Path(sys.executable).with_name("frazil")
+    words = [str(frazil), "sink", "run", "--once", "--wait", "240", "--json"]
+
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as second:
+        assert second.stderr is not None
+        waits = next(line for line in second.stderr if "waiting_for_another_sink" in line)
+        assert len(column(catalog, "raw.shopify_orders", "id")) == 2  # its own
+        journalled(settings, [order(5)], worker="w0")  # too late to be waited for
+        list(service.flushes())
+        told = second.communicate()[0]
+
+    assert '"deliveries": 3' in waits
+    assert second.returncode == 0
+    assert json.loads(told)["rows"] == 2
+    assert len(column(catalog, "raw.shopify_orders", "id")) == 6
+    service.close()
+
+
+def test_one_that_has_waited_long_enough_exits_75_and_says_for_whom(settings: Settings, catalog: Catalog) -> None:
+    journalled(settings, [order(1)])
+    service = Sink(settings)
+    service.journals.refresh()
+
+    frazil = Path(sys.executable).with_name("frazil")
+    second = subprocess.run(
+        [frazil, "sink", "run", "--once", "--wait", "0.1"], capture_output=True, text=True, check=False
+    )
+    service.close()
+
+    assert second.returncode == 75
+    assert f"1 deliveries still wait for the sink that drains w0.db (process {os.getpid()})" in second.stderr
+    assert column(catalog, "raw.shopify_orders", "id") == []
 
 
 def test_two_sinks_on_two_journals_write_the_same_table_in_one_order(settings: Settings, catalog: Catalog) -> None:

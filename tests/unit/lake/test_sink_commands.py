@@ -55,6 +55,7 @@ def test_a_lake_of_databases_alone_can_replay(
 
 
 def test_wrong_use_is_told_as_such(settings: Settings) -> None:
+    assert isinstance(frazil("sink", "run", "--wait", "5").exception, UsageError)
     assert isinstance(frazil("quarantine", "replay").exception, UsageError)
     assert isinstance(frazil("quarantine", "show", "nobody").exception, UsageError)
     assert isinstance(frazil("query", "select * from raw.nothing").exception, UsageError)

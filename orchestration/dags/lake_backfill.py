@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, Param, get_current_context, task
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from orchestration.include.commands import frazil
 from orchestration.include.defaults import task_defaults
@@ -23,6 +23,8 @@ def load_again() -> Any:
     given = get_current_context()["params"]
     if not given["reload"]:
         raise AirflowSkipException("the rows are in raw; `reload` loads a database again")
+    if not given["source"]:
+        raise AirflowFailException("`reload` loads one database: name it in `source`")
     again = get_current_context()["ti"].try_number > 1  # then it goes on where it was stopped
     return frazil("bulk", "load", given["source"], *([] if again else ["--no-resume"]))
 

@@ -1,4 +1,5 @@
-"""Proof that raw holds what the databases held: count and row hash of every chunk, for each source with a schedule."""
+"""Proof that raw holds what the databases hold: count and row hash of every chunk of what was loaded, and of each
+followed table as it is now; for each source that the pipeline loads or waits for (`schedule`, `lag_gate`)."""
 
 from typing import Any
 
@@ -6,14 +7,14 @@ from airflow.sdk import DAG, task
 
 from ingestion.settings import Settings
 from orchestration.include.commands import frazil
-from orchestration.include.databases import scheduled_sources
+from orchestration.include.databases import proven_sources
 from orchestration.include.defaults import task_defaults
 
 
 @task
 def sources() -> list[str]:
-    """Databases that Airflow loads."""
-    return list(scheduled_sources(Settings()))
+    """Databases that Airflow loads or waits for."""
+    return proven_sources(Settings())
 
 
 @task(map_index_template="{{ source }}")

@@ -1,6 +1,7 @@
 """The lake as Airflow sees it: raw data that has arrived, and marts that have changed."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,14 @@ from ingestion.settings import Settings
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
+log = logging.getLogger(__name__)
+
 
 class NewDataTrigger(BaseEventTrigger):
     """Fires when deliveries wait in the journals or a raw table has rows that the last build has not read.
 
-    Looks every `seconds`, and fires once for what it sees, so what a run cannot read starts no run after run.
+    Looks every `seconds`, and fires once for what it sees, so what a run cannot read starts no run after run. While the
+    lake cannot be read it says so once and looks again.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -29,11 +33,19 @@ class NewDataTrigger(BaseEventTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         settings = Settings()
         seen: dict[str, Any] = {}
+        trouble = ""
         while True:
-            found = await asyncio.to_thread(new_data, settings)
-            if found and found != seen:
-                yield TriggerEvent(found)  # type: ignore[no-untyped-call]
-            seen = found
+            try:
+                found = await asyncio.to_thread(new_data, settings)
+            except Exception as error:  # whatever it is, the next look may succeed
+                if str(error) != trouble:
+                    log.warning("cannot look for new data, and tries again: %s", error)
+                trouble = str(error)
+            else:
+                trouble = ""
+                if found and found != seen:
+                    yield TriggerEvent(found)  # type: ignore[no-untyped-call]
+                seen = found
             await asyncio.sleep(self.seconds)
 
 

@@ -19,6 +19,11 @@ def gated_sources(settings: Settings) -> dict[str, float]:
     return {name: float(block["lag_gate"]) for name, block in _blocks(settings).items() if block.get("lag_gate")}
 
 
+def proven_sources(settings: Settings) -> list[str]:
+    """Sources whose raw tables Airflow proves: those that it loads, and those whose changes it waits for."""
+    return list(scheduled_sources(settings) | gated_sources(settings))
+
+
 def _blocks(settings: Settings) -> dict[str, Any]:
     file = settings.config_dir / "sources.yaml"
     if not file.exists():

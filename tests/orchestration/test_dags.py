@@ -1,5 +1,6 @@
 """The DAGs as Airflow reads them: every file imports, and the graph is the project's."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from ingestion.settings import Settings
+from orchestration.include.alerts import alerts_file
 from orchestration.include.manifest import load_manifest
 
 PIPELINE = "clgraph_iceberg_pipeline"
@@ -136,6 +138,30 @@ def test_a_backfill_chooses_its_models_before_the_pipeline_runs(dags: dict[str, 
     assert above(backfill, "run_pipeline") == {"load_again", "choose"}
     assert backfill.get_task("run_pipeline").trigger_dag_id in dags
     assert set(backfill.params) == {"first_day", "last_day", "source", "reload"}
+
+
+def test_a_backfill_that_is_to_reload_no_named_source_fails_and_says_so(
+    dags: dict[str, Any], dags_folder: Path, airflow_home: Settings
+) -> None:
+    program = """
+from airflow.dag_processing.dagbag import DagBag
+dag = DagBag(sys.argv[1]).dags["lake_backfill"]
+done = dag.test(run_conf={"reload": True, "source": None})
+print(json.dumps({one.task_id: one.state for one in done.get_task_instances()}))
+"""
+
+    told = subprocess.run(
+        [sys.executable, "-c", f"import json, sys{program}", str(dags_folder / "lake_backfill.py")],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+
+    states = json.loads(told.stdout.splitlines()[-1])
+    alerts = alerts_file(airflow_home).read_text(encoding="utf-8").splitlines()
+    (line,) = [line for line in alerts if "load_again" in line]
+    assert states == {"load_again": "failed", "choose": "upstream_failed", "run_pipeline": "upstream_failed"}
+    assert json.loads(line)["cause"] == "`reload` loads one database: name it in `source`"
 
 
 def _callbacks(task: Any) -> list[Any]:

@@ -2,24 +2,30 @@
 
 import asyncio
 import json
+import os
 import shutil
+import signal
 import stat
+import threading
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import psutil
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from ingestion.build.dbt import NodeResult
-from ingestion.errors import PermanentError
+from ingestion.errors import PermanentError, RetryableError
 from ingestion.lake.sink import drain
 from ingestion.settings import Settings
 from ingestion.webhooks.generator.plain import plain_orders
 from ingestion.webhooks.journal import Journal
+from orchestration import once
 from orchestration.include.assets import NewDataTrigger, new_data
 from orchestration.include.causes import first_failure
 from orchestration.include.commands import frazil, run_module
-from orchestration.include.databases import is_due, scheduled_sources
+from orchestration.include.databases import is_due, proven_sources, scheduled_sources
 from orchestration.include.environment import airflow_environment, password_file
 from orchestration.include.manifest import is_stale, load_manifest, manifest_file, project_mark, write_manifest
 from tests.support.project import copy_of_the_project
@@ -58,6 +64,14 @@ def test_only_sources_with_a_schedule_are_loaded_by_airflow(tmp_path: Path) -> N
     assert scheduled_sources(Settings(config_dir=tmp_path)) == {"shop": "0 3 * * *"}
 
 
+def test_sources_that_are_loaded_or_waited_for_are_proven(tmp_path: Path) -> None:
+    (tmp_path / "sources.yaml").write_text(
+        "sources: {shop: {schedule: '0 3 * * *', lag_gate: 60}, followed: {lag_gate: 60}, archive: {dialect: oracle}}"
+    )
+
+    assert proven_sources(Settings(config_dir=tmp_path)) == ["shop", "followed"]
+
+
 def test_waiting_deliveries_are_new_data_until_they_are_drained(settings: Settings) -> None:
     assert new_data(settings) == {}
 
@@ -81,6 +95,25 @@ def test_the_trigger_fires_once_for_what_it_sees(settings: Settings) -> None:
         return found
 
     assert asyncio.run(events()) == [{"worker-0": 3}]
+
+
+def test_the_trigger_outlives_a_catalog_that_cannot_be_read(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    receive(settings, 3)
+    catalog = settings.home_dir / "catalog.db"
+    catalog.mkdir()
+
+    async def event() -> object:
+        stream = NewDataTrigger(0.05).run()
+        waiting = asyncio.ensure_future(anext(stream))
+        while "cannot look for new data" not in caplog.text:
+            await asyncio.sleep(0.05)
+        catalog.rmdir()
+        return (await waiting).payload
+
+    assert asyncio.run(asyncio.wait_for(event(), 240)) == {"worker-0": 3}
+    assert caplog.text.count("cannot look for new data") == 1
 
 
 def test_a_commands_document_comes_back_and_its_failure_decides_the_retry(settings: Settings) -> None:
@@ -173,6 +206,20 @@ def test_a_dag_file_with_an_import_error_is_told_in_one_line_and_hides_no_other(
     assert set(DagBag(str(tmp_path)).dags) == {"docs_site"}
 
 
+def test_a_run_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
+    handler, child = signal.getsignal(signal.SIGTERM), tmp_path / "child"
+    program = ["bash", "-c", f"sleep 3600 & echo $! > {child}; wait"]
+
+    try:
+        with pytest.raises(RetryableError, match=r"stopped after 0\.1 minutes"):
+            once.run(program, dict(os.environ), minutes=0.1)
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+
+    pid = int(child.read_text())
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
 def test_all_alerts_are_json_lines(airflow_home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     from orchestration.include.alerts import alerts_file, run_late
 
@@ -183,6 +230,31 @@ def test_all_alerts_are_json_lines(airflow_home: Settings, monkeypatch: pytest.M
     alert = json.loads(line)
     assert (alert["kind"], alert["dag"], alert["run"]) == ("run_late", "some_dag", "run-1")
     assert "5 minutes" in alert["cause"]
+
+
+def test_an_alert_is_sent_to_the_addresses_of_the_settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    from orchestration.include.alerts import run_late
+
+    received: list[dict[str, str]] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        monkeypatch.setenv("FRAZIL_ALERT_URLS", json.dumps([f"json://127.0.0.1:{server.server_port}/"]))
+        asyncio.run(run_late({"dag_run": {"dag_run_id": "run-1"}}, minutes=5, dag_id="some_dag"))
+        server.shutdown()
+        thread.join()
+
+    (alert,) = received
+    assert alert["title"] == "run_late: some_dag"
+    assert "cause: not done 5 minutes after it was made" in alert["message"]
+    assert "repair: " in alert["message"]
 
 
 def test_the_cause_is_what_failed_first_tests_of_the_code_before_the_table() -> None:

@@ -41,6 +41,22 @@ def test_it_gives_up_when_the_lease_is_held_for_too_long(settings: Settings) -> 
         WatchedBuild(settings).begin(0.1)
 
 
+def test_a_catalog_that_is_away_is_told_in_one_line_and_the_lease_can_be_given_back(settings: Settings) -> None:
+    catalog = settings.home_dir / "catalog.db"
+    catalog.mkdir()
+    build = WatchedBuild(settings)
+
+    with pytest.raises(RetryableError, match=r"^the lake's catalog .* cannot be opened") as raised:
+        build.begin(0)
+    build.give_up()
+
+    assert "\n" not in str(raised.value)
+    catalog.rmdir()
+    again = WatchedBuild(settings)
+    again.begin(0)
+    again.give_up()
+
+
 def test_changed_models_are_rebuilt_and_tried_ones_are_not_unit_tested_again(
     settings: Settings, catalog: Catalog, graph: Graph
 ) -> None:

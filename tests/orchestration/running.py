@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,29 @@ class Server:
         """Task id to task instance of one run."""
         path = f"dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}/taskInstances?limit=500"
         return {one["task_id"]: one for one in self.ask("GET", path)["task_instances"]}
+
+    def tries(self, run: dict[str, Any], task: str) -> list[dict[str, Any]]:
+        """One task's tries in one run, the first one first."""
+        path = f"dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}/taskInstances/{task}/tries"
+        found = self.ask("GET", path)["task_instances"]
+        return sorted(found, key=lambda one: one["try_number"])
+
+    def log(self, run: dict[str, Any], task: str, attempt: int = 1) -> str:
+        """What the pages show as the log of one try of a task."""
+        path = f"dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}/taskInstances/{task}/logs/{attempt}?full_content=true"
+        return json.dumps(self.ask("GET", path)["content"])
+
+    def asset_events(self, asset: str) -> list[dict[str, Any]]:
+        """What was told of one asset, oldest first."""
+        found = self.ask("GET", "assets/events?limit=100&order_by=timestamp")["asset_events"]
+        return [one for one in found if one["name"] == asset]
+
+    def start_run(self, dag: str = PIPELINE, conf: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Start a run by hand, when the DAG's file has been read."""
+        wait_until(lambda: bool(self.ask("GET", f"dags/{dag}")), 120, self.last_words)
+        asked = {"logical_date": datetime.now(UTC).isoformat(), "conf": conf or {}}
+        started: dict[str, Any] = self.ask("POST", f"dags/{dag}/dagRuns", asked)
+        return started
 
     def last_words(self) -> str:
         return self._log.read_text(encoding="utf-8", errors="replace")[-3000:]

@@ -93,6 +93,31 @@ def test_new_data_starts_runs_that_tell_what_is_late_what_failed_and_repair_what
         assert fourth["state"] == "success", (third["state"], airflow.last_words())
 
 
+def test_the_clock_starts_runs_and_marts_are_told_when_they_have_changed(place: tuple[Path, Settings]) -> None:
+    project, settings = place
+    mart = "marts.sales_dashboard_daily"
+    each_minute = {"FRAZIL_AIRFLOW_POLL_SECONDS": "2", "FRAZIL_AIRFLOW_SCHEDULE": "* * * * *"}
+
+    with Server(project, settings, **each_minute) as airflow:
+        first = airflow.finished_run(0)
+        assert first["state"] == "success", airflow.last_words()
+
+        def idle() -> list[dict[str, Any]]:
+            ended = [run for run in airflow.runs() if run["end_date"] and run["run_type"] == "scheduled"]
+            return [run for run in ended if run["start_date"] > first["end_date"]]
+
+        wait_until(lambda: bool(idle()), 240, airflow.last_words)
+        assert idle()[0]["state"] == "success", airflow.last_words()
+        (told,) = airflow.asset_events(mart)
+        assert told["source_run_id"] == first["dag_run_id"]
+
+        receive(settings, 50, 5)
+        wait_until(lambda: len(airflow.asset_events(mart)) > 1, 240, airflow.last_words)
+        again = airflow.asset_events(mart)[1]
+        assert again["extra"]["snapshot"] != told["extra"]["snapshot"]
+        assert sold(settings) == 55
+
+
 def test_a_run_ended_by_an_operator_frees_the_lake_and_a_backfill_builds_anew(place: tuple[Path, Settings]) -> None:
     project, settings = place
 

@@ -33,16 +33,20 @@ def command(
 ) -> None:
     from ingestion.overview.metrics import registry, write_textfile
     from ingestion.overview.screen import show
+    from ingestion.overview.slots import with_slots
 
     settings = Settings()
 
     def read() -> "Mapping[str, Rows]":
         return _figures(settings, rebuild=rebuild)
 
+    def read_for_metrics() -> "Mapping[str, Rows]":
+        return with_slots(settings, read())
+
     if metrics_port:
-        _serve(read, metrics_port)
+        _serve(read_for_metrics, metrics_port)
     elif metrics_file:
-        write_textfile(registry(read), metrics_file)
+        write_textfile(registry(read_for_metrics), metrics_file)
     elif as_json:
         print_json(read())
     else:

@@ -37,6 +37,14 @@ METRICS = {
         ("source", "table", "state"),
         "1 for the state of a database table: loading, loaded, interrupted, failed.",
     ),
+    "frazil_followed_silent_seconds": MetricType(
+        "gauge",
+        ("table", "partition"),
+        "Since the source's commit of the last change in raw, by partition of its topic.",
+    ),
+    "frazil_slot_up": MetricType("gauge", ("source",), "1 if a followed PostgreSQL told of its replication slot."),
+    "frazil_slot_active": MetricType("gauge", ("source",), "1 while a connector reads the slot."),
+    "frazil_slot_held_bytes": MetricType("gauge", ("source",), "Log that the source keeps on its disk for the slot."),
     "frazil_build_ended_timestamp_seconds": MetricType("gauge", ("by",), "When the last build ended, since 1970."),
     "frazil_build_seconds": MetricType("gauge", ("by",), "How long the last build took."),
     "frazil_build_tables": MetricType("gauge", ("by", "result"), "Tables of the last build: built, failed."),
@@ -87,7 +95,7 @@ class Figures(Collector):
 
 
 def values_of(found: Mapping[str, Rows]) -> dict[str, list[Value]]:
-    """Metric to its labels and values; what is not known (null) is left out."""
+    """Metric to its labels and values, of all figures and `slots`; what is not known (null) is left out."""
     values: dict[str, list[Value]] = {"frazil_lake_up": [((), 1.0)]}
 
     def tell(name: str, labels: tuple[str, ...], value: Any) -> None:
@@ -111,6 +119,13 @@ def values_of(found: Mapping[str, Rows]) -> dict[str, list[Value]]:
     tell("frazil_models_not_good", (), len(found["not_good"]))
     for row in found["databases"]:
         tell("frazil_database_table_state", (row["source"], row["table_name"], row["status"]), 1)
+    for row in found["followed"]:
+        labels = (row["table"], str(row["partition"]))
+        tell("frazil_followed_silent_seconds", labels, row["silent_seconds"])
+    for row in found["slots"]:
+        tell("frazil_slot_up", (row["source"],), row["held_bytes"] is not None)
+        tell("frazil_slot_active", (row["source"],), row["is_active"])
+        tell("frazil_slot_held_bytes", (row["source"],), row["held_bytes"])
     for row in {row["by"]: row for row in reversed(found["builds"])}.values():
         tell("frazil_build_ended_timestamp_seconds", (row["by"],), row["ended_at"].timestamp())
         tell("frazil_build_seconds", (row["by"],), (row["ended_at"] - row["started_at"]).total_seconds())

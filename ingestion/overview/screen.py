@@ -9,26 +9,26 @@ from rich.table import Table
 
 from ingestion.overview.figures import Rows, behind
 
-_BUILDS, _LATE, _FOLLOWED = 4, 5, 8
+# Rows of a list at most: all lists together are one screen, however much waits or fails; --json has every row.
+_SOURCES, _ROWS = 8, 4
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 def show(found: Mapping[str, Rows], now: datetime) -> None:
     """Print the screen; `now` is the moment that ages are told against."""
     console = Console()
-    _print(console, "sources", [_source(row) for row in found["sources"]])
-    _print(console, "waiting in journals", [_journal(row) for row in found["journals"]], "no journals")
-    _print(console, "tables", [_layer(row, now) for row in found["layers"] if row["tables"]])
-    _print(console, "followed by their logs", [_followed(row) for row in found["followed"]][:_FOLLOWED])
-    builds = [_build(row, now) for row in found["builds"][:_BUILDS]]
+    journals = sorted(found["journals"], key=lambda row: ("problem" not in row, -(row["waiting"] or 0)))
+    quarantine = sorted(found["quarantine"], key=lambda row: -row["open"])
+    _print(console, "sources", [_source(row) for row in found["sources"]], most=_SOURCES)
+    _print(console, "waiting in journals", [_journal(row) for row in journals], "no journals")
+    _print(console, "tables", [_layer(row, now) for row in found["layers"] if row["tables"]], most=len(found["layers"]))
+    _print(console, "followed by their logs", [_followed(row) for row in found["followed"]])
+    builds = [_build(row, now) for row in found["builds"][:_ROWS]]
     _print(console, "last builds", builds, "nothing has been built")
     _print(console, "failed in their last build", found["not_good"], "all tables are good")
     late = [_late(row) for row in behind(found["watermarks"])]
-    _print(console, "longest behind", late[:_LATE], "models have read all there is" if found["watermarks"] else "")
-    open_events = [
-        {"source": row["source"], "reason": row["reason"], "open": row["open"]} for row in found["quarantine"]
-    ]
-    _print(console, "quarantine", open_events, "the quarantine is empty")
+    _print(console, "longest behind", late, "models have read all there is" if found["watermarks"] else "")
+    _print(console, "quarantine", [_open(row) for row in quarantine], "the quarantine is empty")
 
 
 def age(seconds: float | None) -> str:
@@ -105,12 +105,18 @@ def _build(row: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     }
 
 
+def _open(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {"source": row["source"], "reason": row["reason"], "open": row["open"]}
+
+
 def _late(row: Mapping[str, Any]) -> dict[str, Any]:
     return {"model": row["pipeline_name"], "has not read": row["source_table"], "for": age(row["behind_seconds"])}
 
 
-def _print(console: Console, title: str, rows: Sequence[Mapping[str, Any]], instead: str = "") -> None:
-    """A table without lines, or one line where there is nothing to show."""
+def _print(
+    console: Console, title: str, rows: Sequence[Mapping[str, Any]], instead: str = "", most: int = _ROWS
+) -> None:
+    """A table without lines, its first `most` rows and how many there are beside; one line where there are none."""
     if not rows:
         if instead:
             console.print(instead, style="dim")
@@ -121,6 +127,8 @@ def _print(console: Console, title: str, rows: Sequence[Mapping[str, Any]], inst
         table.add_column(
             name, justify="right" if numeric else "left", no_wrap=name in ("source", "kind", "layer", "by")
         )
-    for row in rows:
+    for row in rows[:most]:
         table.add_row(*("" if value is None else str(value) for value in row.values()))
     console.print(table)
+    if len(rows) > most:
+        console.print(f"and {len(rows) - most} more", style="dim")

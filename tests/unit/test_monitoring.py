@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 import yaml
 from prometheus_client import REGISTRY
+from prometheus_client.metrics import MetricWrapperBase
 
+from ingestion.cdc import metrics as cdc
 from ingestion.lake import metrics as sink
 from ingestion.overview.metrics import METRICS as STATUS
+from ingestion.poll import metrics as poll
 from ingestion.settings import PROJECT_ROOT
 from ingestion.webhooks.metrics import METRICS as WEBHOOKS
 
@@ -29,11 +32,12 @@ def samples() -> dict[str, set[str]]:
     for name, metric in {**STATUS, **WEBHOOKS}.items():
         kinds = ("_bucket", "_sum", "_count") if metric.kind == "histogram" else ("",)
         found |= {name + kind: {*metric.labels, *(["le"] if kind == "_bucket" else [])} for kind in kinds}
-    for collector in (sink.ENTRIES, sink.ROWS, sink.RETRIES, sink.FAILURES, sink.COMMIT_SECONDS):
-        assert collector in REGISTRY._collector_to_names
-        for family in collector.collect():
-            kinds = ("_bucket", "_sum", "_count") if family.type == "histogram" else ("_total",)
-            found |= {family.name + kind: {*collector._labelnames, "le"} for kind in kinds}
+    endings = {"histogram": ("_bucket", "_sum", "_count"), "counter": ("_total",), "gauge": ("",)}
+    for module in (sink, cdc, poll):
+        for collector in (one for one in vars(module).values() if isinstance(one, MetricWrapperBase)):
+            assert collector in REGISTRY._collector_to_names
+            for family in collector.collect():
+                found |= {family.name + kind: {*collector._labelnames, "le"} for kind in endings[family.type]}
     return found
 
 

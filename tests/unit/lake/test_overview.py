@@ -16,8 +16,9 @@ from ingestion.build.state import Built, save_state
 from ingestion.lake.sink import drain
 from ingestion.lake.status import WATERMARKS
 from ingestion.overview import screen
-from ingestion.overview.figures import behind, figures
-from ingestion.overview.metrics import METRICS, registry, write_textfile
+from ingestion.overview.figures import Rows, behind, figures
+from ingestion.overview.metrics import METRICS, registry, values_of, write_textfile
+from ingestion.overview.slots import with_slots
 from ingestion.settings import Settings
 from tests.unit.lake.deliveries import broken, journalled, order
 from tests.unit.lake.test_sink_commands import frazil
@@ -108,7 +109,7 @@ def test_the_metrics_are_the_figures(settings: Settings, lake: Catalog, tmp_path
     save_state(lake, {"model.frazil.days": Built("x", {}, is_good=False)})
     file = tmp_path / "frazil.prom"
 
-    write_textfile(registry(lambda: figures(settings, lake)), file)
+    write_textfile(registry(lambda: with_slots(settings, figures(settings, lake))), file)
 
     families = {one.name: one for one in text_string_to_metric_families(file.read_text(encoding="utf-8"))}
     values = {
@@ -124,6 +125,28 @@ def test_the_metrics_are_the_figures(settings: Settings, lake: Catalog, tmp_path
     assert values["frazil_model_not_good", "model.frazil.days"] == values["frazil_models_not_good",] == 1
     assert values["frazil_model_behind_seconds", "stg_shopify_orders", RAW] > 0
     assert list(tmp_path.glob("frazil.prom.*")) == []
+
+
+def test_every_list_of_figures_is_told_as_metrics(settings: Settings, lake: Catalog) -> None:
+    used = set()
+
+    class Noted(dict[str, Rows]):
+        def __getitem__(self, name: str) -> Rows:
+            used.add(name)
+            return super().__getitem__(name)
+
+    found = figures(settings, lake)
+    followed = {"table": "raw.shop_orders", "partition": 3, "silent_seconds": 12.5}
+    slot = {"source": "shop", "is_active": False, "held_bytes": 7}
+    lost = {"source": "gone", "is_active": None, "held_bytes": None}
+
+    values = values_of(Noted({**found, "followed": [followed], "slots": [slot, lost]}))
+
+    assert used == set(found) - {"layers"} | {"slots"}  # layers are sums of tables
+    assert values["frazil_followed_silent_seconds"] == [(("raw.shop_orders", "3"), 12.5)]
+    assert values["frazil_slot_up"] == [(("shop",), 1.0), (("gone",), 0.0)]
+    assert values["frazil_slot_active"] == [(("shop",), 0.0)]
+    assert values["frazil_slot_held_bytes"] == [(("shop",), 7.0)]
 
 
 def test_a_lake_that_cannot_be_read_is_down_and_the_endpoint_goes_on(settings: Settings, tmp_path: Path) -> None:
@@ -153,6 +176,25 @@ def test_everything_fits_on_one_screen(
     assert max(map(len, lines)) <= 80
     text = "\n".join(lines)
     for word in ("shopify", "w0", "raw", "airflow", "and 1 more", "stg_shopify_orders", "not_json"):
+        assert word in text
+
+
+def test_however_much_waits_and_fails_it_is_one_screen_with_the_worst_first(
+    settings: Settings, lake: Catalog, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    moment = datetime.now(UTC)
+    save_state(lake, {f"model.frazil.model_{number}": Built("x", {}, is_good=False) for number in range(40)})
+    for number in range(30):
+        journalled(settings, [order(place) for place in range(number + 1)], worker=f"many{number}")
+    found = figures(settings, lake, moment)
+    reasons = [{"source": "shopify", "reason": f"reason_{number}", "open": number} for number in range(50)]
+
+    screen.show({**found, "quarantine": reasons}, moment)
+
+    text = capsys.readouterr().out
+    assert len(text.splitlines()) <= 60
+    for word in ("and 36 more", "and 27 more", "many29", "reason_49", "and 46 more"):
         assert word in text
 
 
@@ -186,7 +228,9 @@ def test_the_json_document_has_all_figures(settings: Settings, lake: Catalog) ->
 def test_the_endpoint_serves_what_prometheus_reads(settings: Settings, lake: Catalog) -> None:
     from prometheus_client import start_http_server
 
-    server, thread = start_http_server(0, addr="127.0.0.1", registry=registry(lambda: figures(settings, lake)))
+    server, thread = start_http_server(
+        0, addr="127.0.0.1", registry=registry(lambda: with_slots(settings, figures(settings, lake)))
+    )
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/metrics", timeout=30) as answer:
             text = answer.read().decode()

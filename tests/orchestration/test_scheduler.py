@@ -118,6 +118,27 @@ def test_the_clock_starts_runs_and_marts_are_told_when_they_have_changed(place: 
         assert sold(settings) == 55
 
 
+def test_a_build_whose_process_is_killed_in_mid_model_fails_and_the_next_run_repairs(
+    place: tuple[Path, Settings],
+) -> None:
+    project, settings = place
+
+    with Server(project, settings, **NEW_DATA_ALONE) as airflow:
+        in_mid_model(airflow, {}).parent().kill()  # dbt; Spark's Java ends with it
+        first = airflow.finished_run(0)
+        states = {name: one["state"] for name, one in airflow.tasks(first).items()}
+        assert first["state"] == "failed"
+        assert states["transform.dbt_producer_watcher"] == "failed"
+        assert states["transform.models.marts.sales_dashboard_daily.run"] in ("failed", "upstream_failed")
+        causes = {one["task"]: one["cause"] for one in alerts(settings) if one["kind"] == "task_failed"}
+        assert all("nothing was built" in cause for name, cause in causes.items() if name.endswith(".run"))
+        wait_until(lambda: not _builders(airflow), 60, airflow.last_words)
+
+        receive(settings, 50, 5)
+        assert airflow.finished_run(1)["state"] == "success", airflow.last_words()
+    assert sold(settings) == 55
+
+
 def test_a_run_ended_by_an_operator_frees_the_lake_and_a_backfill_builds_anew(place: tuple[Path, Settings]) -> None:
     project, settings = place
 
@@ -199,6 +220,17 @@ def snapshots(settings: Settings) -> dict[str, int]:
     found = {name: len(catalog.load_table(name).snapshots()) for name in names}
     catalog.close()
     return found
+
+
+def in_mid_model(airflow: Server, before: dict[str, int]) -> psutil.Process:
+    """The Java of a build, as soon as it has written its first table since `before` and goes on with the next."""
+
+    def is_there() -> bool:
+        now = snapshots(airflow.settings)
+        return any(count > before.get(name, 0) for name, count in now.items() if name.startswith("staging.stg"))
+
+    wait_until(is_there, 240, airflow.last_words)
+    return _builders(airflow)[0]
 
 
 def _builders(airflow: Server) -> list[psutil.Process]:

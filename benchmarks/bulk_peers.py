@@ -8,8 +8,9 @@ import shutil
 import statistics
 from pathlib import Path
 
-from benchmarks.bulk import ROWS, Bench, Ran, bench_folder, table_name
+from benchmarks.bulk import ROWS, Bench, Ran, bench_folder
 from benchmarks.report import report
+from benchmarks.support.lineitem import fill, table_name
 from benchmarks.support.peers import environment
 from tests.support.databases import running
 
@@ -32,7 +33,7 @@ def main() -> None:
     with running("postgres") as server, bench_folder() as folder:
         python = environment(folder / "dlt", *_PACKAGES)
         bench = Bench(server.facts(), folder)
-        bench.fill(ROWS)
+        fill(bench.dsn(), [ROWS], folder)
         ours: list[Ran] = []
         theirs: dict[str, list[Ran]] = {backend: [] for backend in _BACKENDS}
         for _ in range(RUNS):

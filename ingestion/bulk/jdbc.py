@@ -1,37 +1,37 @@
-"""The `jdbc` engine: Spark reads the typed projection of many chunks at once and writes the files; we commit them.
+"""The `jdbc` engine: Spark reads the typed projection of many chunks at once, its Python workers make rows and files
+of it as the `copy` engine does, and we commit them.
 
 A group of chunks is one Spark job and one commit, by the same writer and with the same mark as the copy engine's. So
 a killed load repeats a group at most, and the files of a job that died are of no table.
 """
 
-import shutil
+import contextlib
+import threading
 import time
 import uuid
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
+from functools import reduce
 
-import pyarrow.parquet as pq
 from py4j.protocol import Py4JError
+from pyspark import Accumulator
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, Observation, SparkSession
-from pyspark.sql import functions as f
+from pyspark.sql import DataFrame, SparkSession
 
 from ingestion.bulk.copy import Copy, StoppedError, commit_chunks, proven, source_total
 from ingestion.bulk.dialects.base import Jdbc, Reader, Snapshot
 from ingestion.bulk.marks import Finished, View
-from ingestion.bulk.model import Chunk, SourceTable
+from ingestion.bulk.model import Chunk
 from ingestion.bulk.sources import DatabaseSource
-from ingestion.bulk.sparkrows import chunk_frame, raw_frame
-from ingestion.errors import ContractError, RetryableError
-from ingestion.lake.datafile import WrittenFile, adopted
+from ingestion.bulk.sparkrows import ChunkFile, ChunkWriter, chunk_frame, written
+from ingestion.errors import ContractError, PermanentError, RetryableError
+from ingestion.lake.datafile import WrittenFile, new_location
 from ingestion.runtime.spark import shared_session
 from ingestion.settings import Settings
 
 _GROUP = 16  # chunks of one Spark job
-_PARQUET = {"compression": "zstd", "parquet.compression.codec.zstd.level": "1"}  # the level that the copy engine has
+_FULL_DISK = "No space left on device"
 
 
 def jdbc_chunks(run: Copy, snapshot: Snapshot, source: DatabaseSource, settings: Settings) -> None:
@@ -57,48 +57,34 @@ def jdbc_chunks(run: Copy, snapshot: Snapshot, source: DatabaseSource, settings:
 def _load_group(run: Copy, jdbc: Jdbc, reader: Reader, view: View, numbers: Sequence[int], settings: Settings) -> None:
     chunks = {number: run.plan.chunks[number].chunk() for number in numbers}
     now = time.time_ns() // 1000
-    stamps = {number: now + place for place, number in enumerate(numbers)}
-    with _folder(run) as folder, _clear_errors(run), ThreadPoolExecutor(1, thread_name_prefix="proof") as pool:
+    targets = {
+        number: ChunkFile(chunks[number].id, now + place, new_location(run.raw.table, now + place))
+        for place, number in enumerate(numbers)
+    }
+    with _removed(run, targets), _clear_errors(run), ThreadPoolExecutor(1, thread_name_prefix="proof") as pool:
         totals = pool.submit(_totals, run, reader, chunks) if run.is_proven and view.is_exact else None
-        spark = _session(settings)
-        together: DataFrame | None = None
-        seen: dict[int, Observation] = {}
-        for number in numbers:
-            rows = chunk_frame(spark, run.dialect, jdbc, run.table, chunks[number], stamps[number])
-            if run.table.silent:
-                seen[number] = Observation()
-                changed = [f.count(f"m{place}").alias(one.field.name) for place, one in run.table.silent.items()]
-                rows = rows.observe(seen[number], *changed)
-            together = rows if together is None else together.union(rows)
-        assert together is not None
-        frame = raw_frame(together, run.table, view, run.run_id)
-        frame.write.options(**_PARQUET, **_without_dictionaries(run.table)).parquet(str(folder))
-        found = [adopted(run.raw.table, f"file://{path}", run.run_id) for path in sorted(folder.glob("part-*"))]
-        files = [file for file in found if file is not None]
-        for other in (*folder.glob("_*"), *folder.glob(".*")):
-            other.unlink()
-        rows_of = dict.fromkeys(numbers, 0)
-        misfits = {number: Counter(seen[number].get if number in seen else {}) for number in numbers}
-        for file in files:
-            (number,) = [one for one, stamp in stamps.items() if stamp == file.loaded_at]
-            rows_of[number] += file.rows
-            misfits[number].update(_kept_texts(run.table, file))
-        run.advance(sum(rows_of.values()))
-        proofs: dict[int, str | None] = dict.fromkeys(numbers)
+        spark = shared_session(settings)
+        with _followed(run, spark) as counted:
+            frames = [chunk_frame(spark, run.dialect, jdbc, run.table, chunks[number], number) for number in numbers]
+            writer = ChunkWriter(run.raw.table, run.table, view, run.run_id, targets, counted)
+            done = written(reduce(DataFrame.union, frames), writer)
+        rows_of = dict.fromkeys(numbers, 0) | {number: one.file.rows for number, one in done.items()}
+        proofs: dict[int, str | None] = {}
         if totals is not None:
             proofs = {
                 one: proven(run, chunks[one].predicate, rows_of[one], total) for one, total in totals.result().items()
             }
 
         def finished(_: Sequence[WrittenFile]) -> dict[int, Finished]:
-            return {
-                one: Finished(rows_of[one], proofs[one], stamps[one] if rows_of[one] else 0, misfits[one].total())
-                for one in numbers
+            empty = {number: Finished(0, proofs.get(number), 0, 0) for number in numbers}
+            return empty | {
+                number: Finished(one.file.rows, proofs.get(number), one.file.loaded_at, one.misfits.total())
+                for number, one in done.items()
             }
 
-        commit_chunks(run, view, files, finished, stamps_age=False)
-    for changed_values in misfits.values():
-        run.out_of_range.update(changed_values)
+        commit_chunks(run, view, [one.file for one in done.values()], finished, stamps_age=False)
+    for one in done.values():
+        run.out_of_range.update(one.misfits)
 
 
 def _totals(run: Copy, reader: Reader, chunks: Mapping[int, Chunk]) -> dict[int, tuple[int, str]]:
@@ -111,48 +97,61 @@ def _totals(run: Copy, reader: Reader, chunks: Mapping[int, Chunk]) -> dict[int,
     return found
 
 
-def _without_dictionaries(table: SourceTable) -> Mapping[str, str]:
-    """Parquet's settings for columns whose values do not repeat: a dictionary that is given up costs more than none."""
-    alone = [column.field.name for column in table.columns if table.key == (column.name,)]
-    return {f"parquet.enable.dictionary#{name}": "false" for name in ("_event_id", *alone)}
+@contextmanager
+def _followed(run: Copy, spark: SparkSession) -> Iterator[Accumulator[int]]:
+    """What Spark's tasks add to the counter when they end is told to the run, and taken back if the job fails; a run
+    that is told to stop interrupts the job."""
+    context = spark.sparkContext
+    counted = context.accumulator(0)
+    tag, ended = f"frazil-{uuid.uuid4()}", threading.Event()
 
+    def follow() -> None:
+        told = 0
+        while not ended.wait(0.5):
+            run.advance(counted.value - told)
+            told = counted.value
+            if run.stop.is_set():
+                context.cancelJobsWithTag(tag)
+        run.advance((0 if has_failed else counted.value) - told)
 
-def _kept_texts(table: SourceTable, file: WrittenFile) -> Counter[str]:
-    """By raw column, how many texts of values that their type cannot hold are in the file, but for silent columns."""
-    told = {column.field.name for column in table.columns if column.can_overflow}
-    told -= {column.field.name for column in table.silent.values()}
-    if not told:
-        return Counter()
-    stored = pq.read_table(file.data_file.file_path.removeprefix("file://"), columns=["_raw_overflow"])
-    texts = stored["_raw_overflow"].drop_null().to_pylist()
-    return Counter(name for one in texts for name, _ in one if name in told)
+    has_failed = True
+    context.addJobTag(tag)
+    thread = threading.Thread(target=follow, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield counted
+        has_failed = False
+    finally:
+        context.removeJobTag(tag)
+        ended.set()
+        thread.join()
 
 
 @contextmanager
-def _folder(run: Copy) -> Iterator[Path]:
-    """A new folder below the table's data; it is removed when nothing was committed from it."""
-    folder = Path(run.raw.table.location().removeprefix("file://")) / "data" / f"jdbc-{uuid.uuid4()}"
+def _removed(run: Copy, targets: Mapping[int, ChunkFile]) -> Iterator[None]:
+    """The files are deleted when nothing was committed of them."""
     try:
-        yield folder
+        yield
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        for target in targets.values():
+            with contextlib.suppress(OSError):
+                run.raw.table.io.delete(target.location)
         raise
-
-
-def _session(settings: Settings) -> SparkSession:
-    spark = shared_session(settings)
-    spark.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
-    return spark
 
 
 @contextmanager
 def _clear_errors(run: Copy) -> Iterator[None]:
-    """Spark's failures as one line. But for values that their column's policy refuses, another try may help."""
+    """Spark's failures as one line. But for a full disk and for values that their column's policy refuses, another try
+    may help."""
     try:
         yield
     except (Py4JError, PySparkException) as error:
         name = run.table.raw_name
         text = str(error)
+        if run.stop.is_set():
+            raise StoppedError(f"{name}: stopped") from error
+        if _FULL_DISK in text:
+            raise PermanentError(f"{name}: the disk of the lake is full ({_FULL_DISK}); make room") from error
         if any(column.policy == "fail" for column in run.table.columns) and run.dialect.range_error in text:
             raise ContractError(
                 f"{name}: a value does not fit the type of its column ({_cause(text)}); correct it in the source, or "

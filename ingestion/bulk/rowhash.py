@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingestion.bulk.model import Column, SourceTable
+from ingestion.bulk.model import Column
 
 SEPARATOR = "\x1f"
 NULL, PRESENT, OVERFLOWED = "-", "=", "!"
@@ -73,12 +73,6 @@ def digests(rows: pa.Table, columns: Sequence[Column]) -> pa.ChunkedArray:
         session.register("prepared", prepared)
         found: pa.Table = session.sql(f"select md5(concat_ws(' ', {joined})) as digest from prepared").to_arrow_table()
     return found["digest"]
-
-
-def float_keys(table: SourceTable) -> list[Column]:
-    """The floats among the columns of the key, in the key's order."""
-    found = {column.name: column for column in table.columns}
-    return [found[name] for name in table.key if pa.types.is_floating(found[name].field.type)]
 
 
 def _hash(columns: Sequence[Column]) -> str:

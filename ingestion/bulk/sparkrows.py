@@ -1,108 +1,147 @@
-"""The columns of a raw table from what Spark's connections read, as Spark computes them."""
+"""What Spark's connections read of chunks, and what its Python workers make of it: the rows of the `copy` engine."""
+
+import itertools
+import json
+import pickle
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
-from pyspark.sql import Column as SparkColumn
+from pyiceberg.table import StaticTable, Table
+from pyspark import Accumulator
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as f
-from pyspark.sql.types import IntegralType
+from pyspark.sql.udf import UserDefinedFunction
+from pyspark.util import PythonEvalType
 
 from ingestion.bulk.dialects.base import Dialect, Jdbc
 from ingestion.bulk.marks import View
-from ingestion.bulk.model import Chunk, Column, SourceTable
-from ingestion.bulk.rowhash import NULL, OVERFLOWED, PRESENT, float_keys
-from ingestion.bulk.rows import BATCH, OVERFLOW, READ, event_head, row_position, stored_columns, whole_key
-from ingestion.lake.tables import LOADED_AT, RUN_ID
+from ingestion.bulk.model import Chunk, SourceTable
+from ingestion.bulk.rows import RowMaker
+from ingestion.bulk.typed import finished
+from ingestion.lake.datafile import FileWriter, WrittenFile
+from ingestion.lake.tables import TEXT_MAP
 
-_ROW_IN_PARTITION = (1 << 33) - 1
+_WRITTEN = "written binary"
 
 
 def chunk_frame(
-    spark: SparkSession, dialect: Dialect, jdbc: Jdbc, table: SourceTable, chunk: Chunk, stamp: int
+    spark: SparkSession, dialect: Dialect, jdbc: Jdbc, table: SourceTable, chunk: Chunk, number: int
 ) -> DataFrame:
-    """What `Dialect.spark_select` gives of a chunk, as one partition; `stamp` (microseconds since 1970) is beside it.
-
-    Beside the rows of a table without a key is the chunk's id as well: it is a part of theirs.
+    """What `Dialect.spark_select` gives of a chunk, as one partition, and beside each row the chunk's `number`.
 
     The columns' types are told to Spark: what it would guess (decimal(38,18) for a number in a CASE) costs a third of
-    the time and is exact by luck. The stamp comes with the rows, because a number in Spark's own code makes another
-    class of each chunk's, and Java would compile and warm up every one of them.
+    the time and is exact by luck. The number comes with the rows, because one in Spark's own code makes another class
+    of each chunk's, and Java would compile and warm up every one of them.
     """
     reader = spark.read.format("jdbc").options(**jdbc.properties).option("url", jdbc.url).option("driver", jdbc.driver)
     if jdbc.session_statement:
         reader = reader.option("sessionInitStatement", jdbc.session_statement)
     types = [
-        f"c{number} {_spark_type(column.field.type)}"
-        for number, column in enumerate(table.columns)
-        if not _is_calendar(column)
+        f"c{place} {_spark_type(column.field.type)}"
+        for place, column in enumerate(table.columns)
+        if not _is_calendar(column.field.type)
     ]
-    reader = reader.option("customSchema", ", ".join([*types, "stamp bigint"]))
-    more = f"{stamp} as stamp" if table.key else f"{stamp} as stamp, '{chunk.id}' as chunk"
-    stamped = f"select q.*, {more} from ({dialect.spark_select(table, chunk)}) q"
-    return reader.option("preferTimestampNTZ", "true").option("query", stamped).load()
+    reader = reader.option("customSchema", ", ".join([*types, "chunk int"]))
+    numbered = f"select q.*, {number} as chunk from ({dialect.spark_select(table, chunk)}) q"
+    return reader.option("preferTimestampNTZ", "true").option("query", numbered).load()
 
 
-def raw_frame(rows: DataFrame, table: SourceTable, view: View, run_id: str) -> DataFrame:
-    """The columns of the raw table, in its order, of one `chunk_frame` or several together."""
-    made = {column.field.name: _value(rows, table, number) for number, column in enumerate(table.columns)}
-    made |= {
-        OVERFLOW.name: f.from_json(f.col("overflow"), "map<string,string>"),
-        "_event_id": _event_id(rows, table, view),
-        "_op": f.lit(READ),
-        "_load_type": f.lit(BATCH),
-        "_position": f.lit(row_position(view)),
-        "_source_at": f.lit(view.captured_at),
-        LOADED_AT.name: f.timestamp_micros(f.col("stamp")),
-        RUN_ID.name: f.lit(run_id),
-    }
-    return rows.select(*(made[field.name].alias(field.name) for field in stored_columns(table)))
+@dataclass(frozen=True)
+class ChunkFile:
+    """Where the rows of a chunk go; `loaded_at` in microseconds since 1970."""
+
+    chunk_id: str
+    loaded_at: int
+    location: str
 
 
-def _value(rows: DataFrame, table: SourceTable, number: int) -> SparkColumn:
-    kind, name = table.columns[number].field.type, f"c{number}"
-    if not _is_calendar(table.columns[number]) or not isinstance(rows.schema[name].dataType, IntegralType):
-        return f.col(name).cast(_spark_type(kind))
+@dataclass(frozen=True)
+class WrittenChunk:
+    """A chunk's finished file, and how many values of each raw column did not fit their type."""
+
+    number: int
+    file: WrittenFile
+    misfits: Counter[str]
+
+
+class ChunkWriter:
+    """Writes a partition of `chunk_frame`s to its chunk's file, and gives its WrittenChunk, pickled, if it has rows.
+
+    Goes to Spark's workers by pickle itself; adds to `counted` the rows of each partition when it is done.
+    """
+
+    def __init__(
+        self,
+        raw: Table,
+        table: SourceTable,
+        view: View,
+        run_id: str,
+        files: Mapping[int, ChunkFile],
+        counted: Accumulator[int],
+    ) -> None:
+        self._raw, self._properties = raw.metadata_location, dict(raw.io.properties)
+        self._table, self._view, self._run_id = table, view, run_id
+        self._files, self._counted = files, counted
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        filled = (batch for batch in batches if batch.num_rows)
+        first = next(filled, None)
+        if first is None:
+            return
+        number = first["chunk"][0].as_py()
+        target = self._files[number]
+        raw = StaticTable.from_metadata(self._raw, self._properties)
+        maker = RowMaker(self._table, self._view, target.chunk_id)
+        misfits: Counter[str] = Counter()
+        with FileWriter(raw, target.loaded_at, self._run_id, target.location) as file:
+            for batch in itertools.chain([first], filled):
+                file.write(maker.made(self._typed(batch, misfits)))
+            done = WrittenChunk(number, file.finish(), misfits)
+        self._counted.add(file.rows)
+        yield pa.record_batch([pa.array([pickle.dumps(done)])], ["written"])
+
+    def _typed(self, batch: pa.RecordBatch, misfits: Counter[str]) -> pa.RecordBatch:
+        """The batch of the raw columns; adds to `misfits` what of it did not fit."""
+        columns = self._table.columns
+        for place, column in self._table.silent.items():
+            array = batch[f"m{place}"]
+            misfits[column.field.name] += len(array) - array.null_count
+        silent = {column.field.name for column in self._table.silent.values()}
+        kept = None
+        if batch["overflow"].null_count < batch.num_rows:
+            maps = [None if text is None else json.loads(text) for text in batch["overflow"].to_pylist()]
+            misfits.update(name for one in maps if one for name in one if name not in silent)
+            kept = pa.array([None if one is None else list(one.items()) for one in maps], TEXT_MAP)
+        arrays = [_value(batch[f"c{place}"], column.field.type) for place, column in enumerate(columns)]
+        return finished(self._table, arrays, kept)
+
+
+def written(rows: DataFrame, writer: ChunkWriter) -> dict[int, WrittenChunk]:
+    """Write one `chunk_frame` or several together; by number, each chunk that has rows.
+
+    As `rows.mapInArrow(writer, _WRITTEN)`, which asks for pandas although nothing of it is used.
+    """
+    frame: Any = rows
+    function: Any = UserDefinedFunction(writer, _WRITTEN, evalType=PythonEvalType.SQL_MAP_ARROW_ITER_UDF)
+    columns = function(*(rows[name] for name in rows.columns))._jc
+    made = DataFrame(frame._jdf.mapInArrow(columns, False, None), rows.sparkSession)
+    found: list[WrittenChunk] = [pickle.loads(row.written) for row in made.collect()]  # noqa: S301 - of our own workers
+    return {one.number: one for one in found}
+
+
+def _value(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Dates as whole days and times as microseconds since 1970 become what they are."""
+    if array.type == kind or not _is_calendar(kind):
+        return array
     if pa.types.is_date(kind):
-        return f.date_from_unix_date(f.col(name).cast("int"))
-    moment = f.timestamp_micros(f.col(name))
-    return moment if kind.tz else moment.cast("timestamp_ntz")  # the session's zone is UTC
+        return array.cast(pa.int32()).cast(kind) if pa.types.is_integer(array.type) else array.cast(kind)
+    return (array.cast(pa.int64()).cast(pa.timestamp("us")) if pa.types.is_integer(array.type) else array).cast(kind)
 
 
-def _event_id(rows: DataFrame, table: SourceTable, view: View) -> SparkColumn:
-    """As RowMaker makes it."""
-    head = event_head(table, view)
-    if not table.key:
-        number = f.monotonically_increasing_id().bitwiseAND(f.lit(_ROW_IN_PARTITION))
-        return f.concat(f.lit(head), f.col("chunk"), f.lit("-"), number.cast("string"))
-    places = {column.name: number for number, column in enumerate(table.columns)}
-    if whole_key(table):
-        first, *others = [f.col(f"c{places[name]}").cast("string") for name in table.key]
-        return f.concat(f.lit(head), first, *(part for key in others for part in (f.lit("-"), key)))
-    floats = {column.name: f.col(f"k{place}") for place, column in enumerate(float_keys(table))}
-    texts = [floats[name] if name in floats else _canonical(rows, table, places[name]) for name in table.key]
-    parts = [f.concat(f.length(text).cast("string"), f.lit(":"), text) for text in texts]
-    return f.concat(f.lit(head), f.md5(f.concat_ws(" ", *parts)))
-
-
-def _canonical(rows: DataFrame, table: SourceTable, number: int) -> SparkColumn:
-    """The text of `ingestion.bulk.rowhash`, of all but floats."""
-    column = table.columns[number]
-    value, kind = _value(rows, table, number), column.field.type
-    text = value.cast("string")
-    if pa.types.is_binary(kind):
-        text = f.lower(f.hex(value))
-    elif pa.types.is_timestamp(kind):
-        text = f.date_format(value, "yyyy-MM-dd HH:mm:ss.SSSSSS")
-    elif pa.types.is_boolean(kind):
-        text = f.substring(text, 1, 1)
-    forms = [f.concat(f.lit(PRESENT), text)]
-    if column.can_overflow:
-        kept = f.from_json(f.col("overflow"), "map<string,string>")[column.field.name]
-        forms.append(f.concat(f.lit(OVERFLOWED), kept))
-    return f.coalesce(*forms, f.lit(NULL))
-
-
-def _is_calendar(column: Column) -> bool:
-    return bool(pa.types.is_date(column.field.type) or pa.types.is_timestamp(column.field.type))
+def _is_calendar(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_date(kind) or pa.types.is_timestamp(kind))
 
 
 def _spark_type(kind: pa.DataType) -> str:

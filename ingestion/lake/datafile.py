@@ -1,11 +1,9 @@
 """One Parquet file of an append-only table, written batch by batch and stamped with the time of its making."""
 
 import contextlib
-import os
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -23,7 +21,6 @@ from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.partitioning import PartitionFieldValue, PartitionKey
 from pyiceberg.table import Table
 
-from ingestion.lake.durable import sync_folder
 from ingestion.lake.tables import LOADED_AT, RUN_ID, TIMESTAMP
 
 _MICROSECONDS_A_DAY = 86_400_000_000
@@ -54,40 +51,10 @@ class WrittenFile:
         return written
 
 
-def adopted(table: Table, location: str, run_id: str) -> WrittenFile | None:
-    """A Parquet file that another engine wrote for this table, with `_loaded_at` and `_run_id`, by its footer.
-
-    It is put on disk if it is local. None for a file without rows.
-    """
-    source = table.io.new_input(location)
-    with source.open() as file:
-        footer = pq.read_metadata(file)
-    if not footer.num_rows:
-        return None
-    if location.startswith("file:"):
-        _sync(Path(location.removeprefix("file://")))
-    loaded_at = _stamp_of(footer)
-    statistics = data_file_statistics_from_parquet_metadata(
-        parquet_metadata=footer,
-        stats_columns=compute_statistics_plan(table.schema(), table.properties),
-        parquet_column_mapping=parquet_path_to_id_mapping(table.schema()),
-    )
-    described = _described(location, _partition(table, loaded_at), len(source), statistics)
-    return WrittenFile(described, footer.num_rows, loaded_at, run_id)
-
-
 def new_location(table: Table, loaded_at: int) -> str:
     """Where a new data file of this load time goes."""
     key = _partition(table, loaded_at)
     return str(table.location_provider().new_data_location(f"00000-0-{uuid.uuid4()}.parquet", key))
-
-
-def _stamp_of(footer: pq.FileMetaData) -> int:
-    """The one `_loaded_at` of a file."""
-    group = footer.row_group(0)
-    columns = [group.column(place) for place in range(footer.num_columns)]
-    (statistics,) = [column.statistics for column in columns if column.path_in_schema == LOADED_AT.name]
-    return int(statistics.min_raw)
 
 
 def _partition(table: Table, loaded_at: int) -> PartitionKey:
@@ -109,12 +76,6 @@ def _described(location: str, key: PartitionKey, size: int, statistics: DataFile
         key_metadata=None,
         **statistics.to_serialized_dict(),
     )
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-    sync_folder(path.parent)
 
 
 class FileWriter:

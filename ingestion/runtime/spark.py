@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ def export_environment(settings: Settings) -> None:
     os.environ["FRAZIL_HOME"] = str(settings.home_dir)
     os.environ["FRAZIL_SPARK_MEMORY"] = settings.spark_memory
     os.environ["FRAZIL_THREADS"] = str(settings.threads)
+    os.environ["PYSPARK_PYTHON"] = sys.executable  # its workers are of this environment
     os.environ["DBT_PROFILES_DIR"] = str(PROFILES_DIR)
     os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
 

@@ -105,8 +105,8 @@ class Dialect(Protocol):
     def spark_select(self, table: SourceTable, chunk: Chunk) -> str:
         """`select` as Spark's connections read it, without anything that Spark or a driver would bend: columns c0, c1,
         ... in the table's order, dates as days and times as microseconds since 1970 where the database can count them,
-        then k0, k1, ...: the canonical texts (`ingestion.bulk.rowhash`) of floats in the key, then m<place> for each of
-        the table's `silent` columns: 1 where its value does not fit, else null; then `overflow`."""
+        then m<place> for each of the table's `silent` columns: 1 where its value does not fit, else null; then
+        `overflow`: a JSON object of the kept texts by raw name, null where there are none."""
         ...
 
     def row_hash(self, table: SourceTable, predicate: str) -> str:

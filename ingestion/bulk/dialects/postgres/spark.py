@@ -2,10 +2,8 @@
 
 import pyarrow as pa
 
-from ingestion.bulk.dialects.postgres.hashing import canonical
 from ingestion.bulk.dialects.postgres.projection import fits, overflow, source, typed, value
 from ingestion.bulk.model import Chunk, Column, SourceTable
-from ingestion.bulk.rowhash import float_keys
 
 _NEAR = "'1900-01-01' and '2040-12-31'"  # literals take the type of what they are compared with
 
@@ -13,7 +11,6 @@ _NEAR = "'1900-01-01' and '2040-12-31'"  # literals take the type of what they a
 def select(table: SourceTable, chunk: Chunk) -> str:
     """See Dialect.spark_select."""
     columns = [f"{_plain(column)} as c{number}" for number, column in enumerate(table.columns)]
-    columns += [f"{canonical(column)} as k{place}" for place, column in enumerate(float_keys(table))]
     columns += [f"case when not ({fits(column)}) then 1 end as m{number}" for number, column in table.silent.items()]
     return f"select {', '.join(columns)}, {overflow(table)} as overflow {source(table, chunk)}"
 

@@ -15,18 +15,18 @@ log = logging.getLogger(__name__)
 
 def with_slots(settings: Settings, found: Mapping[str, Rows]) -> Mapping[str, Rows]:
     """The figures with `slots` beside them, of the sources of the followed tables."""
-    followed = {row["table"].removeprefix("raw.").split("_")[0] for row in found["followed"]}
-    return {**found, "slots": slots(settings, followed)}
+    return {**found, "slots": slots(settings, [row["table"] for row in found["followed"]])}
 
 
 def slots(settings: Settings, followed: Collection[str]) -> Rows:
-    """One object per source of PostgreSQL among those `followed`: whether its slot is read, and how much log it holds.
+    """One object per source of PostgreSQL with raw tables among those `followed`: whether its slot is read, and how
+    much log it holds.
 
     Both are null where the database does not answer (tried for its `connect_timeout`) or has no slot.
     """
     found = []
     for name, source in sorted(load_databases(settings.config_dir).items()):
-        if name not in followed or source.dialect != "postgres":
+        if source.dialect != "postgres" or not any(table.startswith(f"raw.{name}_") for table in followed):
             continue
         row: dict[str, Any] = {"source": name, "is_active": None, "held_bytes": None}
         try:

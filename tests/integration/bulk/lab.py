@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,11 @@ from ingestion.settings import Settings
 from ingestion.stack import Facts
 
 CHUNK_BYTES = 128 * 1024
+_OTHERS = {  # what ends or names the connections of loads to the asking one's database
+    "postgres": "select pg_terminate_backend(pid) from pg_stat_activity "
+    "where application_name = 'frazil' and datname = current_database() and pid <> pg_backend_pid()",
+    "mysql": "select id from information_schema.processlist where db = database() and id <> connection_id()",
+}
 
 
 @dataclass
@@ -78,6 +83,15 @@ class Lab:
             for statement in statements:
                 cursor.execute(statement)
             return list(cursor.fetchall()) if cursor.description else []
+
+    def cut(self, which: str = "true") -> int:
+        """Cut the loads' connections for which SQL's `which` holds; returns how many there were."""
+        found = self.sql(f"{_OTHERS[self.dialect_name]} and {which}")
+        if self.dialect_name == "mysql":
+            for (number,) in found:
+                with suppress(pymysql.err.OperationalError):  # it went by itself
+                    self.sql(f"kill {number}")
+        return len(found)
 
     def orders(self, rows: int) -> None:
         """A table with a key and awkward text, filled."""

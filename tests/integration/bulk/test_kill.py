@@ -1,5 +1,6 @@
 """Loads killed at random, connections cut, servers gone: no row is lost, doubled or half visible."""
 
+import json
 import subprocess
 import sys
 import threading
@@ -9,26 +10,36 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.sql import SparkSession
 
 from ingestion.bulk.load import Load, Options
-from ingestion.bulk.marks import marks_of
 from ingestion.bulk.progress import Board
 from ingestion.bulk.table_load import Outcome, SharedView, TableLoad
 from ingestion.settings import PROJECT_ROOT, Settings
+from tests.integration.bulk.killing import Hits
 from tests.integration.bulk.lab import Lab
 from tests.integration.bulk.test_consistency import job
 
 COLUMNS = ("id", "note", "amount", "qty")
-CUT_ALL = (
-    "select count(pg_terminate_backend(pid)) from pg_stat_activity "
-    "where application_name = 'frazil' and datname = current_database() and pid <> pg_backend_pid()"
-)
 
 
-def kill_loads(lab: Lab, rounds: int, seed: int) -> None:
-    """Kill loads until the tables are complete, each copy made anew `rounds` times at most."""
-    words = [sys.executable, "-m", "tests.integration.bulk.killing", str(rounds), str(seed)]
-    subprocess.run(words, cwd=PROJECT_ROOT, check=True, capture_output=True)
+def kill_loads(hits: int, seed: int, engine: str = "copy") -> Hits:
+    """Kill loads until so many were hit at work, each copy that ends followed by a new one."""
+    words = [sys.executable, "-m", "tests.integration.bulk.killing", str(hits), str(seed), engine]
+    done = subprocess.run(words, cwd=PROJECT_ROOT, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    found = Hits(**json.loads(done.stdout))
+    assert found.hits >= hits, found
+    assert found.partial, found
+    return found
+
+
+def finish(lab: Lab, **options: Any) -> None:
+    """Go on with what the kills left. Of a new copy that was killed before its first commit nothing is left: the table
+    is complete as it was, and another copy is made."""
+    first = lab.load(**options)
+    complete = tuple(name for name, one in first.items() if one.status == "complete")
+    again = lab.load(is_resumed=False, tables=complete, **options) if complete else {}
+    assert {one.status for one in {**first, **again}.values()} == {"loaded"}, (first, again)
 
 
 def assert_right(lab: Lab) -> None:
@@ -46,30 +57,47 @@ def prepared(lab: Lab, rows: int) -> None:
 
 def test_loads_killed_at_random_lose_and_repeat_nothing(lab: Lab) -> None:
     prepared(lab, 12_000)
+    first = lab.load()["orders"]
+    lab.sql("update orders set note = 'later' where id % 5 = 0")
 
-    kill_loads(lab, 6, seed=1)
-    copies = marks_of(lab.catalog.load_table("raw.lab_orders"))
-    lab.load()
+    found = kill_loads(3, seed=1)
+    finish(lab)
 
-    assert any(len(mark.done) > 0 for mark in copies.values()), "no killed load committed anything"
+    assert found.anew, found
     assert_right(lab)
+    assert lab.rows("orders", first.run_id).num_rows == 12_000
 
 
 @pytest.mark.stress
 @pytest.mark.parametrize("seed", [2, 3])
 def test_many_loads_killed_at_random_lose_and_repeat_nothing(lab: Lab, seed: int) -> None:
     prepared(lab, 40_000)
-    started = 0
-    for number in range(10):
-        kill_loads(lab, 6, seed=seed * 100 + number)
-        started += len(lab.load(is_resumed=number % 2 == 0))
+    hits = anew = 0
+    for number in range(4):
+        found = kill_loads(8, seed=seed * 100 + number)
+        finish(lab)
         assert_right(lab)
-    assert started == 20
+        lab.sql(f"update orders set note = 'after {number}' where id % 7 = {number}")
+        hits, anew = hits + found.hits, anew + found.anew
+
+    assert hits >= 30
+    assert anew >= 10
 
 
-def test_a_cut_connection_is_replaced_and_nothing_is_doubled(pg: Lab) -> None:
-    pg.orders(20_000)
-    cuts: list[Any] = []
+@pytest.mark.stress
+@pytest.mark.spark
+def test_loads_by_spark_killed_at_random_lose_and_repeat_nothing(pg: Lab, spark: SparkSession) -> None:
+    prepared(pg, 40_000)
+
+    kill_loads(5, seed=4, engine="jdbc")
+    finish(pg, engine="jdbc")
+
+    assert_right(pg)
+
+
+def test_cut_connections_are_replaced_and_nothing_is_doubled(lab: Lab) -> None:
+    lab.orders(20_000)
+    cuts: list[int] = []
     one_at_a_time = threading.Lock()
 
     class Cutting(Board):
@@ -77,34 +105,33 @@ def test_a_cut_connection_is_replaced_and_nothing_is_doubled(pg: Lab) -> None:
             super().advance(table, rows)
             with one_at_a_time:
                 if rows > 0 and len(cuts) < 2 and self._tables[table].rows > 4000 * (1 + len(cuts)):
-                    cuts.append(pg.sql(CUT_ALL))
+                    cuts.append(lab.cut())
 
-    outcome = loaded_with(pg, Cutting())
+    outcome = loaded_with(lab, Cutting())
 
     assert len(cuts) == 2
+    assert min(cuts) > 1
     assert outcome.status == "loaded", outcome.error
     assert outcome.attempts >= 2
     assert outcome.consistency == "per_chunk"
-    pg.assert_equal_to_source("orders", *COLUMNS)
-    assert all(one.is_equal for one in pg.checked())
+    lab.assert_equal_to_source("orders", *COLUMNS)
+    assert all(one.is_equal for one in lab.checked())
 
 
-def test_a_reader_that_is_lost_alone_keeps_the_loads_snapshot(pg: Lab) -> None:
-    pg.orders(20_000)
-    cut = threading.Event()
+def test_a_reader_that_is_lost_alone_keeps_the_loads_snapshot(lab: Lab) -> None:
+    lab.orders(20_000)
+    is_cut = threading.Event()
+    readers = {"postgres": "query like '%copy %'", "mysql": "true order by id limit 1"}
 
     class Cutting(Board):
         def advance(self, table: str, rows: int) -> None:
             super().advance(table, rows)
-            if not cut.is_set() and self._tables[table].rows > 4000:
-                cut.set()
-                pg.sql("insert into orders values (0, 'after the snapshot', 1, 1)")
-                pg.sql(
-                    "select count(pg_terminate_backend(pid)) from pg_stat_activity where query like '%copy %' "
-                    "and application_name = 'frazil' and datname = current_database() and pid <> pg_backend_pid()"
-                )
+            if not is_cut.is_set() and self._tables[table].rows > 4000:
+                is_cut.set()
+                lab.sql("insert into orders values (0, 'after the snapshot', 1, 1)")
+                assert lab.cut(readers[lab.dialect_name])
 
-    outcome = loaded_with(pg, Cutting())
+    outcome = loaded_with(lab, Cutting())
 
     assert (outcome.status, outcome.consistency) == ("loaded", "snapshot")
     assert outcome.attempts >= 2

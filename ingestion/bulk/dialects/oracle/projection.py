@@ -61,9 +61,10 @@ def typed(column: Column) -> str:
     if column.policy == "clamp" and pa.types.is_timestamp(column.field.type):
         return f"case when {value(column)} < {_FIRST} then {_FIRST} when {fit} then {value(column)} end"
     if column.policy == "fail":
-        # The server cannot raise an error in a query by itself; a division by zero is one.
-        stop = f"case when {value(column)} is not null and 1 / 0 > 0 then {value(column)} end"
-        return f"case when {fit} then {value(column)} else {stop} end"
+        # The server cannot raise an error in a query by itself; a division by zero is one. It is in a case of its own:
+        # of two conditions the server may look at the second first.
+        stop = f"case when 1 / 0 > 0 then {value(column)} end"
+        return f"case when {fit} then {value(column)} when {value(column)} is not null then {stop} end"
     return f"case when {fit} then {value(column)} end"
 
 

@@ -146,3 +146,30 @@ def test_each_committed_row_is_in_raw_once_in_many_orders(
     lab: PollLab, steps: list[Any], cursor: str, rows: int
 ) -> None:
     _tried(lab, steps, cursor, rows)
+
+
+def test_the_rule_by_the_time_of_the_last_row_loses_a_late_commit_and_ours_does_not(lab: PollLab) -> None:
+    """Row 1 is stamped first and committed last: whoever asks for rows after the last one's time never sees it."""
+    lab.sql(_TABLE[lab.dialect])
+    late, naive, last = lab.connect(), list[int](), "1970-01-01"
+    poller = lab.poller()
+
+    def poll_both() -> None:
+        nonlocal last
+        found = lab.sql(f"select id, at from events where at > '{last}' order by at, id")
+        naive.extend(row[0] for row in found)
+        last = str(found[-1][1]) if found else last
+        poller.poll()
+
+    lab.sql("begin", "insert into events (note) values ('late')", on=late)
+    lab.sql("insert into events (note) values ('early')")
+    poll_both()
+    lab.sql("commit", on=late)
+    lab.sql("insert into events (note) values ('last')")
+    poll_both()
+    poll_both()
+    poller.close()
+    lab.drain()
+
+    assert naive == [2, 3], "the naive rule must lose the late row, or this test does not test"
+    assert sorted(row["id"] for row in lab.rows()) == [1, 2, 3]

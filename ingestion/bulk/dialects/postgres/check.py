@@ -78,7 +78,8 @@ def _log(connection: Connection, source: DatabaseSource, tables: list[SourceTabl
             yield failed("replication", f"{source.user} may not replicate", f"alter role {source.user} replication")
         most = int(str(_one(connection, "select current_setting('max_replication_slots')")))
         used = int(str(_one(connection, "select count(*) from pg_replication_slots")))
-        own = _one(connection, f"select 1 from pg_replication_slots where slot_name = {literal(log_name(source))}")
+        mine = f"slot_name = {literal(log_name(source))} and database = current_database()"
+        own = _one(connection, f"select 1 from pg_replication_slots where {mine}")
         if used < most or own:
             yield passed("slots", f"{used} of {most} replication slots in use")
         else:
@@ -89,8 +90,11 @@ def _log(connection: Connection, source: DatabaseSource, tables: list[SourceTabl
         yield from _identities(connection, tables)
     for name, active, held, status in connection.execute(_SLOTS):
         drop = f"select pg_drop_replication_slot('{name}')"
-        if status == "lost":
-            yield failed("slot", f"{name} has lost its log", f"load again after: {drop}")
+        if status == "lost" and name == log_name(source):
+            fix = f"frazil cdc unregister {source.name} --drop-log, then: frazil bulk load {source.name} --no-resume"
+            yield failed("slot", f"{name} has lost its log: changes after the copies are lost", fix)
+        elif status == "lost":
+            yield warned("slot", f"{name} has lost its log", f"if its reader does not need it any more: {drop}")
         elif not active and held > _MUCH_LOG:
             fix = f"start its reader, or, if there is none any more: {drop}"
             yield warned(

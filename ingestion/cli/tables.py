@@ -8,6 +8,7 @@ import click
 from ingestion.cli.output import json_option, print_rows
 from ingestion.errors import ContractError
 from ingestion.logs import configure_logging
+from ingestion.progress import progress
 from ingestion.settings import Settings
 
 
@@ -35,8 +36,15 @@ def validate(source: str, hide_empty: bool, no_check_missing: bool, as_json: boo
     tables = selected(found, dialect.tables(found), None, ())
     catalog = open_catalog(settings)
     try:
-        with dialect.snapshot(found, 1) as snapshot, snapshot.reader() as reader:
-            rows = [validated(catalog, dialect, reader, table) for table in tables]
+        rows = []
+        with (
+            dialect.snapshot(found, 1) as snapshot,
+            snapshot.reader() as reader,
+            progress("validate", len(tables)) as meter,
+        ):
+            for number, table in enumerate(tables, start=1):
+                rows.append(validated(catalog, dialect, reader, table))
+                meter.at(number)
     finally:
         catalog.close()
     if no_check_missing:

@@ -77,6 +77,8 @@ def test_validate_counts_both_sides_and_names_what_is_missing(lab: Lab) -> None:
     assert found.exit_code == 0
     [row] = rows_of(found)
     assert (row["source_rows"], row["loaded_rows"], row["lake_rows"]) == (100, 100, 100)
+    told = json.loads(missing.stderr.splitlines()[-1])
+    assert (told["event"], told["done"], told["total"], told["seconds_left"]) == ("validate", 3, 3, 0.0)
 
 
 def test_proofs_of_an_unknown_source_or_a_server_that_is_away_have_their_own_exit_codes(lab: Lab) -> None:

@@ -4,6 +4,8 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,9 @@ from click.testing import CliRunner, Result
 from ingestion.bulk.declared import ensure_declared
 from ingestion.cli.scaffold import command
 from ingestion.settings import PROJECT_ROOT, Settings
+from ingestion.stack import Facts
 from tests.integration.bulk_staging.shop import Shop
-from tests.support.databases import TestPostgres
+from tests.support.databases import TestMariaDb, TestPostgres
 from tests.support.lake import Lake
 
 TABLES = """
@@ -37,23 +40,56 @@ insert into sightings values ('lead', 1, 0.5, '\\x00ff', '{"a": 1.10}'), ('lead'
 """
 
 
+MARIADB_TABLES = (
+    "create table harbours (code char(3) primary key, is_open tinyint(1) not null, open tinyint(1), depth tinyint)",
+    "insert into harbours values ('LYR', 1, 1, -7), ('TOS', 0, null, 127), ('BOO', 7, 0, 0)",
+    """create table calls (
+        id bigint unsigned primary key, `order` int unsigned not null, kind enum('ice', 'lead') not null, about json,
+        at time(6), since year, created datetime(6) not null, `day` date, harbour char(3), amount decimal(12, 2),
+        is_late boolean, picture varbinary(9), foreign key (harbour) references harbours (code))""",
+    """insert into calls values (18446744073709551615, 4294967295, 'ice', '{"a": 1.10}', '-838:59:58.5', 2024,
+        '2026-01-05 08:00', '2024-05-00', 'LYR', -0.05, true, x'00ff'),
+        (1, 0, 'lead', null, null, null, '2026-01-05 08:00', null, null, null, null, null)""",
+)
+
+
 @pytest.fixture
-def database(postgres: TestPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    """An awkward database, as source `shop` of a config/sources.yaml of its own."""
+def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Facts], Shop]:
+    """A database as source `shop` of a config/sources.yaml of its own."""
+
+    def of(dialect: str, facts: Facts) -> Shop:
+        block = {"dialect": dialect, "host": facts.host, "port": facts.port, "database": facts.database}
+        block |= {"user": facts.user, "password": "${SHOP_PASSWORD}"}
+        (tmp_path / "config").mkdir()
+        (tmp_path / "config" / "sources.yaml").write_text(json.dumps({"sources": {"shop": block}}))
+        monkeypatch.setenv("SHOP_PASSWORD", facts.password)
+        monkeypatch.setenv("FRAZIL_CONFIG_DIR", str(tmp_path / "config"))
+        return Shop.of(facts, Settings(home=tmp_path / "home"), dialect=dialect)
+
+    return of
+
+
+@pytest.fixture
+def database(postgres: TestPostgres, configured: Callable[[str, Facts], Shop]) -> Shop:
+    """An awkward database on PostgreSQL."""
     facts = postgres.database()
     with postgres.connect(facts.database) as connection:
         connection.execute(TABLES.encode())
-    block = {"dialect": "postgres", "host": facts.host, "port": facts.port, "database": facts.database}
-    block |= {"user": facts.user, "password": "${SHOP_PASSWORD}"}
-    (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "sources.yaml").write_text(json.dumps({"sources": {"shop": block}}))
-    monkeypatch.setenv("SHOP_PASSWORD", facts.password)
-    monkeypatch.setenv("FRAZIL_CONFIG_DIR", str(tmp_path / "config"))
-    return Shop.of(facts, Settings(home=tmp_path / "home"))
+    return configured("postgres", facts)
 
 
 def scaffold(root: Path, *words: str) -> Result:
     return CliRunner().invoke(command, ["staging", "shop", "--root", str(root), *words])
+
+
+def lint(project: Path, *dialects: str) -> None:
+    """Holds where the written models pass the project's lint."""
+    shutil.copy(PROJECT_ROOT / ".sqlfluff", project)
+    shutil.copytree(PROJECT_ROOT / "tests" / "lint", project / "tests" / "lint")
+    for dialect in dialects:
+        sqlfluff = [str(Path(sys.executable).with_name("sqlfluff")), "lint", "--dialect", dialect, "models/staging"]
+        done = subprocess.run(sqlfluff, cwd=project, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
 
 
 def states(root: Path, *words: str) -> dict[str, str]:
@@ -64,12 +100,7 @@ def states(root: Path, *words: str) -> dict[str, str]:
 @pytest.mark.spark
 def test_awkward_tables_lint_build_and_equal_their_source(database: Shop, project: Path) -> None:
     written = scaffold(project)
-    shutil.copy(PROJECT_ROOT / ".sqlfluff", project)
-    shutil.copytree(PROJECT_ROOT / "tests" / "lint", project / "tests" / "lint")
-    for dialect in ("sparksql", "trino"):
-        sqlfluff = [str(Path(sys.executable).with_name("sqlfluff")), "lint", "--dialect", dialect, "models/staging"]
-        done = subprocess.run(sqlfluff, cwd=project, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout
+    lint(project, "sparksql", "trino")
     lake = Lake(database.lake.settings, project)
     ensure_declared(lake.catalog, project / "models")
     lake.dbt("build", "--select", "staging.shop")
@@ -95,6 +126,38 @@ def test_awkward_tables_lint_build_and_equal_their_source(database: Shop, projec
     assert sorted(str(row["seen"]) for row in sightings) == ["1", "1", "2", "None"]
     assert sorted(str(row["seen"]) for row in later) == ["1", "2", "None"]
     assert len({row["sighting_key"] for row in later}) == 3
+
+
+@pytest.mark.spark
+def test_tables_of_mariadb_lint_build_and_hold_what_they_held(
+    mariadb: TestMariaDb, configured: Callable[[str, Facts], Shop], project: Path
+) -> None:
+    facts = mariadb.database()
+    with mariadb.connect(facts.database) as connection, connection.cursor() as cursor:
+        cursor.execute("set session sql_mode = 'ALLOW_INVALID_DATES'")
+        for statement in MARIADB_TABLES:
+            cursor.execute(statement)
+    shop = configured("mysql", facts)
+
+    written = scaffold(project)
+    lint(project, "sparksql")
+    lake = Lake(shop.lake.settings, project)
+    ensure_declared(lake.catalog, project / "models")
+    loaded = shop.load()
+    lake.dbt("build", "--select", "staging.shop")
+
+    harbours = {row["code"]: row for row in lake.rows("staging.stg_shop_harbours")}
+    calls = {row["call_id"]: row for row in lake.rows("staging.stg_shop_calls")}
+    first, second = calls["18446744073709551615"], calls["1"]
+    assert written.exit_code == 0, written.output
+    assert {one.status for one in loaded.values()} == {"loaded"}
+    opened = {code: (row["is_open"], row["open"], row["depth"]) for code, row in harbours.items()}
+    assert opened == {"LYR": (True, 1, -7), "TOS": (False, None, 127), "BOO": (True, 0, 0)}
+    assert (first["order_value"], first["kind"], first["is_late"]) == (4294967295, "ice", True)
+    assert (first["at"], first["since"], first["amount"]) == ("-838:59:58.500000", 2024, Decimal("-0.05"))
+    assert (first["about"], first["picture"]) == ('{"a": 1.10}', b"\x00\xff")
+    assert dict(first["_raw_overflow"]) == {"day": "2024-05-00"}
+    assert (second["kind"], second["about"], second["at"], second["is_late"]) == ("lead", None, None, None)
 
 
 def test_a_file_that_is_there_is_never_overwritten(database: Shop, project: Path) -> None:

@@ -1,4 +1,5 @@
-"""Whether every source still delivers: a table older than its `freshness` in models/staging/*/_sources.yml is told."""
+"""Whether every source still delivers: a table older than its `freshness` in models/staging/*/_sources.yml is told, and
+one that cannot be read."""
 
 from typing import Any
 
@@ -13,13 +14,14 @@ from orchestration.include.freshness import read_freshness
 
 @task
 def freshness(**context: Any) -> dict[str, str]:
-    """Table to `pass`, `warn` (an alert) or `error` (the task fails as well); tables without rows are left out."""
+    """Table to `pass`, `warn` (an alert), `error` or `unreadable` (the task fails as well); empty ones are left out."""
     found = read_freshness(Settings())
     stale = {table: status for table, status in found.items() if status != "pass"}
     if stale:
         sources_stale(context["ti"], stale)
-    if "error" in stale.values():
-        raise AirflowFailException(f"stale: {', '.join(sorted(stale))}")
+    wrong = sorted(f"{table} ({status})" for table, status in stale.items() if status != "warn")
+    if wrong:
+        raise AirflowFailException(f"stale or not to be read: {', '.join(wrong)}")
     return found
 
 

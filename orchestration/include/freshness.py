@@ -1,26 +1,37 @@
 """`dbt source freshness`, as a dictionary."""
 
-import json
+import logging
 
 from ingestion.errors import PermanentError
 from ingestion.runtime.spark import export_environment
 from ingestion.settings import PROJECT_ROOT, Settings
 
+log = logging.getLogger(__name__)
+
+UNREADABLE = "unreadable"
+
 
 def read_freshness(settings: Settings) -> dict[str, str]:
-    """`raw` table to `pass`, `warn` or `error`, of every source table that has a freshness rule and rows.
+    """`raw` table to `pass`, `warn`, `error` or UNREADABLE, of every source table that has a freshness rule.
 
-    Raises PermanentError with dbt's words when it could not look.
+    Tables without rows are left out: dbt takes them for loaded in the year 1, and nobody may ever have sent to them.
+    Why one is unreadable is logged. Raises PermanentError with dbt's words when it could not look.
     """
     from dbt.cli.main import dbtRunner
+    from dbt.contracts.results import FreshnessStatus
 
     export_environment(settings)
     target = settings.home_dir / "airflow" / "freshness"
-    output = target / "sources.json"
-    output.unlink(missing_ok=True)
-    words = ["source", "freshness", "--quiet", "--project-dir", str(PROJECT_ROOT), "--output", str(output)]
-    done = dbtRunner().invoke([*words, "--target-path", str(target), "--log-path", str(target / "logs")])
-    if not output.exists():
+    words = ["source", "freshness", "--quiet", "--project-dir", str(PROJECT_ROOT)]
+    words += ["--target-path", str(target), "--log-path", str(target / "logs")]
+    done = dbtRunner().invoke(words)
+    if done.result is None:
         raise PermanentError(f"dbt source freshness could not run: {done.exception}")
-    results = json.loads(output.read_text(encoding="utf-8"))["results"]
-    return {one["unique_id"].split(".")[-1]: one["status"] for one in results if one["status"] != "runtime error"}
+    found = {}
+    for one in done.result.results:  # the file that dbt writes has not those that it could not read
+        if one.status == FreshnessStatus.RuntimeErr:
+            log.error("raw.%s cannot be read: %s", one.node.name, one.message)
+            found[one.node.name] = UNREADABLE
+        elif one.max_loaded_at.year > 1:
+            found[one.node.name] = str(one.status)
+    return found

@@ -12,13 +12,14 @@ Columns = Mapping[str, Mapping[str, str]]
 def column_lineage(sql: str, tables: Columns, dialect: str) -> dict[str, list[tuple[str, str]]] | None:
     """Output column to its (`schema.table`, column) pairs, sorted; None if the SQL cannot be read.
 
-    `tables`: `schema.table` to column to type, of every table that the SQL may read. Columns that come from no table,
-    such as constants, have an empty list. Filters and join conditions are not part of it.
+    `tables`: `schema.table` to column to type, of every table that the SQL may read; empty for one that is not there.
+    Columns that come from no table, such as constants, have an empty list. Filters and joins are not part of it.
     """
     schema: dict[str, dict[str, dict[str, str]]] = {}
     for name, columns in tables.items():
         space, table = name.split(".", 1)
-        schema.setdefault(space, {})[table] = dict(columns)
+        if columns:  # else sqlglot takes the schemas for nested unequally, and reads nothing
+            schema.setdefault(space, {})[table] = dict(columns)
     try:
         nodes = lineage(None, sql, schema, dialect=dialect)
     except SqlglotError:

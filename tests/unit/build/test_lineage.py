@@ -1,10 +1,18 @@
 """Lineage: which columns a model's columns come from, and events that say so."""
 
 import json
+import logging
+import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
+from dbt.contracts.graph.manifest import Manifest
+from openlineage.client.serde import Serde
 from pyiceberg.catalog import Catalog
 
 from ingestion.build.dbt import Dbt, NodeResult
@@ -85,8 +93,93 @@ def raw(settings: Settings, catalog: Catalog) -> Catalog:
     return catalog
 
 
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return Dbt(Settings(home=tmp_path_factory.mktemp("home"))).manifest
+
+
+@pytest.fixture
+def receiver() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """The address of an HTTP server, and the documents that are posted to its /api/v1/lineage."""
+    posted: list[dict[str, Any]] = []
+
+    class Lineages(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.path == "/api/v1/lineage":
+                posted.append(json.loads(body))
+            self.send_response(201)
+            self.end_headers()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Lineages) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", posted
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+ORDERS = NodeResult(
+    "model.frazil.stg_shopify_orders", "success", 1.0, "", "select id as order_id from raw.shopify_orders"
+)
+
+
+def test_a_receiver_over_http_gets_each_event(
+    settings: Settings,
+    raw: Catalog,
+    manifest: Manifest,
+    receiver: tuple[str, list[dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    address, posted = receiver
+    monkeypatch.setenv("OPENLINEAGE_URL", address)
+
+    told = emit(settings, manifest, raw, [ORDERS], "run-1")
+
+    assert told == len(posted) == 1
+    assert posted[0]["outputs"][0]["name"] == "staging.stg_shopify_orders"
+    assert not (settings.home_dir / "lineage" / "events.jsonl").exists()
+
+
+def test_the_console_gets_each_event(
+    settings: Settings,
+    raw: Catalog,
+    manifest: Manifest,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENLINEAGE__TRANSPORT__TYPE", "console")
+    caplog.set_level(logging.INFO, "openlineage.client.transport.console")
+
+    emit(settings, manifest, raw, [ORDERS], "run-1")
+
+    assert '"name": "staging.stg_shopify_orders"' in caplog.text
+
+
+def test_a_build_by_trino_is_read_in_trinos_words(
+    settings: Settings, raw: Catalog, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw.create_table("staging.stg_shopify_orders", pa.schema([pa.field("order_id", pa.string())]))
+    snapshot = 4735832955492828798
+    sql = f"select json_value(id, 'lax $') as order_id from raw.shopify_orders for version as of {snapshot}"
+    monkeypatch.setattr(manifest.metadata, "adapter_type", "trino")
+    result = NodeResult("model.frazil.stg_shopify_orders", "success", 1.0, "", sql)
+
+    (event,) = Lineage(manifest, raw, LineageCache(settings.home_dir / "c.json")).events(
+        [result], "r", datetime.now(UTC)
+    )
+
+    document = json.loads(Serde.to_json(event))
+    columns = document["outputs"][0]["facets"]["columnLineage"]["fields"]
+    origins = [(one["name"], one["field"]) for one in columns["order_id"]["inputFields"]]
+    assert document["job"]["facets"]["sql"]["dialect"] == "trino"
+    assert origins == [("raw.shopify_orders", "id")]
+
+
 def test_each_table_has_one_event_with_inputs_columns_and_its_error(
-    settings: Settings, raw: Catalog, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, raw: Catalog, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OPENLINEAGE_URL", raising=False)
     results = [
@@ -98,7 +191,7 @@ def test_each_table_has_one_event_with_inputs_columns_and_its_error(
         NodeResult("test.frazil.not_null_stg_shopify_orders_order_id.1", "pass", 0.1, "", ""),
     ]
 
-    told = emit(settings, Dbt(settings).manifest, raw, results, "run-1")
+    told = emit(settings, manifest, raw, results, "run-1")
 
     lines = (settings.home_dir / "lineage" / "events.jsonl").read_text(encoding="utf-8").splitlines()
     orders, summary = (json.loads(line) for line in lines)
@@ -111,19 +204,17 @@ def test_each_table_has_one_event_with_inputs_columns_and_its_error(
 
 
 def test_a_receiver_that_does_not_answer_fails_no_build(
-    settings: Settings, raw: Catalog, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, raw: Catalog, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENLINEAGE_URL", "http://127.0.0.1:9")
 
-    told = emit(
-        settings, Dbt(settings).manifest, raw, [NodeResult("model.frazil.order_summary", "success", 1, "", "")], "r"
-    )
+    told = emit(settings, manifest, raw, [NodeResult("model.frazil.order_summary", "success", 1, "", "")], "r")
 
     assert told == 0
 
 
 def test_the_clients_own_variables_say_where_events_go(
-    settings: Settings, raw: Catalog, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, raw: Catalog, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = settings.home_dir / "elsewhere.jsonl"
     monkeypatch.setenv("OPENLINEAGE__TRANSPORT__TYPE", "file")
@@ -131,7 +222,7 @@ def test_the_clients_own_variables_say_where_events_go(
     monkeypatch.setenv("OPENLINEAGE__TRANSPORT__APPEND", "true")
     cache = LineageCache(settings.home_dir / "columns.json")
     results = [NodeResult("model.frazil.order_summary", "success", 1.0, "", "")]
-    (event,) = Lineage(Dbt(settings).manifest, raw, cache).events(results, "run", datetime.now(UTC))
+    (event,) = Lineage(manifest, raw, cache).events(results, "run", datetime.now(UTC))
 
     client(settings).emit(event)
 

@@ -1,25 +1,42 @@
 """Journals that another sink drains: what waited in them at the first look, and whether it is in raw by now."""
 
+import logging
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from ingestion.errors import RetryableError
 from ingestion.webhooks.journal import Journal
+
+log = logging.getLogger(__name__)
 
 
 class Elsewhere:
-    """Remembers how far each journal was written when it was first seen; what comes later is not waited for."""
+    """Waits `seconds` for what was journalled when a journal was first seen; what comes later is not waited for."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
+        self._deadline = time.monotonic() + seconds
         self._written: dict[Path, int] = {}
+        self._told = 0
 
-    def waiting(self, busy: Mapping[Path, str]) -> int:
-        """How many deliveries of that time the holders of these journals have not brought into raw yet.
+    def is_behind(self, busy: Mapping[Path, str]) -> bool:
+        """Whether the holders of these journals (path to process) have still to bring something of that into raw.
 
-        A holder notes that a delivery is in raw after every table concerned has committed.
+        Logs how much when that has changed. Raises RetryableError when the time is over.
         """
-        total = 0
-        for path in busy:
-            with Journal.open(path) as journal:
-                written = self._written.setdefault(path, journal.last_seq())
-                total += max(0, written - journal.consumed())
-        return total
+        waiting = sum(self._waiting(path) for path in busy)
+        if not waiting:
+            return False
+        holders = ", ".join(f"{path.name} (process {holder})" for path, holder in busy.items())
+        if time.monotonic() > self._deadline:
+            raise RetryableError(f"{waiting} deliveries still wait for the sink that drains {holders}; see its log")
+        if waiting != self._told:
+            log.info("waiting_for_another_sink", extra={"deliveries": waiting, "journals": holders})
+        self._told = waiting
+        return True
+
+    def _waiting(self, path: Path) -> int:
+        """A holder notes that a delivery is in raw after every table concerned has committed."""
+        with Journal.open(path) as journal:
+            written = self._written.setdefault(path, journal.last_seq())
+            return max(0, written - journal.consumed())

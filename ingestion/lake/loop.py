@@ -34,7 +34,7 @@ def run_sink(
     to another sink are an error either way, unless it `waits_for_journals`. With `wait_seconds`, `once` ends when the
     other sinks, too, have brought into raw what was in their journals, or raises RetryableError.
     """
-    elsewhere, deadline = Elsewhere(), time.monotonic() + wait_seconds
+    elsewhere = Elsewhere(wait_seconds)
     total = Counts()
     pause = flush_seconds
     while not stop.is_set():
@@ -56,19 +56,7 @@ def run_sink(
             FAILURES.inc()
             log.warning("flush_failed", extra={"run_id": sink.run_id, "reason": str(error), "next_try_seconds": pause})
             pause = min(max(pause, 0.5) * 2, _LONGEST_PAUSE)
-        if once and (not wait_seconds or not _is_behind(sink, elsewhere, deadline)):
+        if once and (not wait_seconds or not elsewhere.is_behind(sink.journals.busy)):
             break
         stop.wait(_LOOK if once else max(0.0, started + pause - time.monotonic()))
     return total
-
-
-def _is_behind(sink: Sink, elsewhere: Elsewhere, deadline: float) -> bool:
-    """Whether another sink has still to do what was there at the first look; raises RetryableError after `deadline`."""
-    waiting = elsewhere.waiting(sink.journals.busy)
-    if not waiting:
-        return False
-    holders = ", ".join(f"{path.name} (process {holder})" for path, holder in sink.journals.busy.items())
-    if time.monotonic() > deadline:
-        raise RetryableError(f"{waiting} deliveries still wait for the sink that drains {holders}; see its log")
-    log.info("waiting_for_another_sink", extra={"run_id": sink.run_id, "deliveries": waiting, "journals": holders})
-    return True

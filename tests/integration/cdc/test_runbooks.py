@@ -17,6 +17,7 @@ from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, Config
 from confluent_kafka.admin._resource import ResourceType
 from pyiceberg.catalog import Catalog
 
+from ingestion.bulk.dialects.base import by_name
 from ingestion.bulk.state import STATUS
 from ingestion.cdc.fold import folded
 from ingestion.cdc.handoff import LogLostError
@@ -78,10 +79,13 @@ def test_a_slot_that_has_lost_its_log_is_given_up_and_the_tables_are_loaded_agai
         status = f"select wal_status from pg_replication_slots where slot_name = 'frazil_{site.name}'"
         while site.sql(status) != [("lost",)]:
             site.sql("update orders set note = 'lost'", "select pg_switch_wal()", "checkpoint")
+        found = [one for one in by_name("postgres").check(site.source) if one.check == "slot"]
 
         with pytest.raises(LogLostError, match=r"has lost its log.*unregister .* --drop-log.*bulk load .* --no-resume"):
             site.register()
 
+        fix = f"frazil cdc unregister {site.name} --drop-log, then: frazil bulk load {site.name} --no-resume"
+        assert [(one.level, one.fix) for one in found] == [("fail", fix)]
         assert frazil(site, "cdc", "unregister", site.name, "--drop-log").returncode == 0  # as the message says
         site.load(anew=True)
         site.register()

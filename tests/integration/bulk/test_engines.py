@@ -1,9 +1,13 @@
 """Both engines write the same rows into the same kind of table, from one snapshot."""
 
+import threading
+
 import pytest
 from pyspark.sql import SparkSession
 
 from tests.integration.bulk.lab import Lab
+from tests.integration.bulk.test_consistency import assert_loaded_under_writers
+from tests.integration.bulk.test_kill import COLUMNS
 from tests.support.awkward import mysql, postgres
 
 pytestmark = pytest.mark.spark
@@ -129,3 +133,29 @@ def test_spark_reads_the_loads_snapshot_where_it_can_be_shared(pg: Lab, spark: S
     assert (outcome.status, outcome.rows, outcome.consistency) == ("loaded", 4000, "snapshot"), outcome.error
     assert "later" not in pg.rows("orders")["note"].to_pylist()
     assert all(one.is_equal and one.basis == "load" for one in pg.checked())
+
+
+def test_spark_under_four_writers_reads_the_source_at_the_loads_snapshot(pg: Lab, spark: SparkSession) -> None:
+    assert_loaded_under_writers(pg, "jdbc")
+
+
+def test_spark_whose_connection_is_cut_reads_again_in_the_same_snapshot(pg: Lab, spark: SparkSession) -> None:
+    pg.orders(20_000)
+    stop = threading.Event()
+    cuts: list[int] = []
+
+    def cut_once() -> None:
+        while not stop.is_set() and not any(cuts):
+            cuts.append(pg.cut("query like '% as c0%'"))
+
+    cutting = threading.Thread(target=cut_once)
+    cutting.start()
+    outcome = pg.load(engine="jdbc")["orders"]
+    stop.set()
+    cutting.join()
+
+    assert any(cuts), "no connection of Spark was seen"
+    assert (outcome.status, outcome.rows, outcome.consistency) == ("loaded", 20_000, "snapshot"), outcome.error
+    assert outcome.attempts == 2
+    pg.assert_equal_to_source("orders", *COLUMNS)
+    assert all(one.is_equal for one in pg.checked())

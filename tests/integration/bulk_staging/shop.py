@@ -66,6 +66,13 @@ class Shop:
             for statement in statements:
                 connection.execute(statement.encode())
 
+    def scalar(self, statement: str) -> Any:
+        """The one value of a query."""
+        with self.connect() as connection:
+            row = connection.execute(statement.encode()).fetchone()
+        assert row is not None
+        return row[0]
+
     def load(self, stop_after: int | None = None, **options: Any) -> dict[str, Outcome]:
         """One load; outcomes by the table's name. `stop_after`: it is stopped after so many batches."""
         load = Load(self.lake.settings, self.source, Options(**options))
@@ -82,6 +89,17 @@ class Shop:
     def staged(self, name: str) -> list[dict[str, Any]]:
         """All rows of a staging model, deleted ones too."""
         return self.lake.rows(f"staging.{self.tables()[name].model}")
+
+    def staged_row(self, name: str, key: str) -> dict[str, Any]:
+        """The row of a staging model whose key, of one column, is `key`."""
+        (column,) = self.tables()[name].key
+        (row,) = [row for row in self.staged(name) if row[column] == key]
+        return row
+
+    def versions(self, history: str, column: str, key: str) -> list[dict[str, Any]]:
+        """The versions of one row in a snapshot of dbt, oldest first."""
+        rows = [row for row in self.lake.rows(f"snapshots.{history}") if row[column] == key]
+        return sorted(rows, key=lambda row: row["valid_from_at"])
 
     def living(self, name: str) -> list[dict[str, Any]]:
         """The living rows of a staging model, by the source's column names, in the order of the key."""

@@ -1,5 +1,6 @@
 """Staging of a database holds what the source holds, and shows no copy before it is complete."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,52 @@ def test_a_row_that_comes_back_lives_again(shop: Shop) -> None:
     assert without
     assert shop.living("order_items") == shop.in_source("order_items")
     assert len(without) < len(shop.living("order_items"))
+
+
+def test_each_state_of_a_user_and_of_a_product_is_a_version_of_its_history(shop: Shop) -> None:
+    histories = {"users": "shop_users_history", "products": "shop_products_history"}
+    user = str(shop.scalar("select min(user_id) from users where user_id not in (select user_id from orders)"))
+    product = "999999"
+    another = f"""to_jsonb(one) || '{{"product_id": {product}, "sku": "frazil"}}'"""
+
+    def seen(*statements: str) -> None:
+        shop.sql(*statements)
+        shop.load(is_resumed=False, tables=tuple(histories))
+        models = [f"stg_shop_{name}" for name in histories]
+        kinds = ("--resource-types", "model", "--resource-types", "snapshot")
+        shop.lake.dbt("build", *kinds, "--select", *models, *histories.values())
+
+    seen(
+        "insert into products overriding system value "
+        f"select (jsonb_populate_record(null::products, {another})).* from products one order by product_id limit 1"
+    )
+    first = {"users": shop.staged_row("users", user), "products": shop.staged_row("products", product)}
+    seen(
+        f"update users set full_name = 'Frazil Ice', credit_amount = 7.25 where user_id = {user}",
+        f"update products set price_amount = 0.01 where product_id = {product}",
+    )
+    seen(
+        f"create table kept_users as select * from users where user_id = {user}",
+        f"create table kept_products as select * from products where product_id = {product}",
+        f"delete from users where user_id = {user}",
+        f"delete from products where product_id = {product}",
+    )
+    seen(
+        "insert into users overriding system value select * from kept_users",
+        "insert into products overriding system value select * from kept_products",
+        "drop table kept_users, kept_products",
+    )
+
+    users = shop.versions(histories["users"], "user_id", user)
+    products = shop.versions(histories["products"], "product_id", product)
+    name, price = first["users"]["full_name"], first["products"]["price_amount"]
+    states = [(False, name), (False, "Frazil Ice"), (True, "Frazil Ice"), (False, "Frazil Ice")]
+    assert [(row["is_deleted"], row["full_name"]) for row in users] == states
+    prices = [(False, price), (False, Decimal("0.01")), (True, Decimal("0.01")), (False, Decimal("0.01"))]
+    assert [(row["is_deleted"], row["price_amount"]) for row in products] == prices
+    for versions in (users, products):
+        ends = [row["valid_to_at"] for row in versions]
+        assert ends == [*(row["valid_from_at"] for row in versions[1:]), None]
+    for table, history in histories.items():
+        others = [row for row in shop.lake.rows(f"snapshots.{history}") if row["valid_to_at"] is None]
+        assert len(others) == len(shop.staged(table))

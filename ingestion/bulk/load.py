@@ -104,6 +104,7 @@ class Load:
             engine=self.engine,
         )
         with announced(catalog, self._source, self._dialect, tables, job.connections * workers) as snapshot:
+            tables = self._as_they_are(tables)
             shared = SharedView(snapshot)
             with ThreadPoolExecutor(workers, thread_name_prefix="table") as pool:
                 largest_first = sorted(tables, key=lambda table: -table.bytes)
@@ -118,6 +119,11 @@ class Load:
         except KeyboardInterrupt:
             self.stop.set()
             wait(running)
+
+    def _as_they_are(self, tables: Sequence[SourceTable]) -> list[SourceTable]:
+        """The tables as found after the snapshot was taken: it may see a column that was added before it."""
+        now = {table.raw_name: table for table in self._dialect.tables(self._source)}
+        return [now.get(table.raw_name, table) for table in tables]
 
     def _tables(self) -> list[SourceTable]:
         return selected(

@@ -193,7 +193,6 @@ class TableLoad:
                 self._load(snapshot)
         except TableChangedError:
             self._is_view_spent = True
-            self._same_columns()
             raise
 
     def _load(self, snapshot: Snapshot) -> None:
@@ -245,6 +244,7 @@ class TableLoad:
             return
         job = self._job
         with announced(job.catalog, job.source, job.dialect, [self._found], job.connections) as snapshot:
+            self._same_columns()  # it may see columns that the copy lacks
             yield snapshot
 
     def _prepare(self, snapshot: Snapshot) -> None:

@@ -1,9 +1,10 @@
 """What others do to the tables while they are loaded: an error that says so, or the right rows."""
 
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import suppress
 from typing import Any
 
+import pymysql
 import pytest
 
 from ingestion.bulk.load import Load, Options
@@ -11,27 +12,31 @@ from ingestion.bulk.progress import Board
 from tests.integration.bulk.lab import Lab
 
 COLUMNS = ("id", "note", "amount", "qty")
+ADD_COLOUR = "alter table orders add column colour varchar(10) default 'blue'"
 
 
-def loaded_after(lab: Lab, change: Callable[[], Any], **options: Any) -> Any:
-    """Load with `change` made between the snapshot and the first read; the outcome of `orders`."""
+def loaded_after(lab: Lab, change: Callable[[], Any], *, looks: int = 2, **options: Any) -> Any:
+    """Load with `change` made after so many looks at the source's columns; the outcome of `orders`.
+
+    After two, that is between the last look and the first read; after one, before the snapshot.
+    """
     work = Load(lab.settings, lab.source, Options(**options))
-    dialect, plain = work._dialect, work._dialect.snapshot
-    changed: list[Any] = []
+    dialect, plain = work._dialect, work._dialect.tables
+    seen: list[Any] = []
 
-    @contextmanager
-    def snapshot(*words: Any) -> Any:
-        with plain(*words) as found:
-            if not changed:
-                changed.append(change())
-            yield found
+    def tables(*words: Any) -> Any:
+        found = plain(*words)
+        seen.append(found)
+        if len(seen) == looks:
+            change()
+        return found
 
-    dialect.snapshot = snapshot  # type: ignore[method-assign, assignment]
+    dialect.tables = tables  # type: ignore[method-assign, assignment]
     try:
         with Board() as board:
             return {one.source_table.split(".")[-1]: one for one in work.run(board)}["orders"]
     finally:
-        del dialect.snapshot
+        del dialect.tables
 
 
 @pytest.mark.parametrize(
@@ -72,3 +77,49 @@ def test_a_dropped_column_fails_by_name(lab: Lab) -> None:
 
     assert outcome.status == "failed"
     assert lab.catalog.load_table("raw.lab_orders").scan().count() == 0
+
+
+def test_a_column_added_before_the_snapshot_is_in_the_copy(lab: Lab) -> None:
+    lab.orders(3000)
+
+    outcome = loaded_after(lab, lambda: lab.sql(ADD_COLOUR), looks=1)
+
+    assert outcome.status == "loaded", outcome.error
+    assert set(lab.rows("orders")["colour"].to_pylist()) == {"blue"}
+    lab.assert_equal_to_source("orders", *COLUMNS, "colour")
+
+
+def test_a_column_added_after_a_cut_stops_the_copy_and_the_next_load_has_it(lab: Lab) -> None:
+    lab.orders(12_000)
+
+    class Cutting(Board):
+        is_cut = False
+
+        def advance(self, table: str, rows: int) -> None:
+            super().advance(table, rows)
+            if not self.is_cut and self._tables[table].rows > 4000:
+                self.is_cut = True
+                cut_all(lab)
+                lab.sql(ADD_COLOUR)
+
+    with Cutting() as board:
+        (stopped,) = Load(lab.settings, lab.source, Options(parallel_tables=1)).run(board)
+    loaded = lab.load()["orders"]
+
+    assert board.is_cut
+    assert stopped.status == "failed"
+    assert "its columns changed after the load began; run the command again" in (stopped.error or "")
+    assert (loaded.status, loaded.run_id != stopped.run_id) == ("loaded", True)
+    assert set(lab.rows("orders")["colour"].to_pylist()) == {"blue"}
+    lab.assert_equal_to_source("orders", *COLUMNS, "colour")
+
+
+def cut_all(lab: Lab) -> None:
+    """End every other connection to the database."""
+    if lab.dialect_name == "postgres":
+        others = "datname = current_database() and pid <> pg_backend_pid()"
+        lab.sql(f"select count(pg_terminate_backend(pid)) from pg_stat_activity where {others}")
+        return
+    for (number,) in lab.sql("select id from information_schema.processlist where db = database()"):
+        with suppress(pymysql.Error):  # it ended by itself
+            lab.sql(f"kill {number}")

@@ -9,6 +9,7 @@ import pyarrow as pa
 import yaml
 from pyiceberg.catalog import Catalog
 
+from ingestion.bulk import reconcile
 from ingestion.bulk.rows import with_platform_columns
 from ingestion.bulk.state import RUNS, RUNS_COLUMNS
 from ingestion.errors import UsageError
@@ -44,13 +45,14 @@ def type_of(name: str) -> pa.DataType | None:
 
 
 def ensure_declared(catalog: Catalog, models: Path = MODELS) -> None:
-    """Make the list of copies and every declared raw table that is absent. One that is there is left as it is: its
-    columns are the business of the load."""
+    """Make the lists of copies and reconciliations and every declared raw table that is absent. One that is there is
+    left as it is: its columns are the business of the load."""
     present = {".".join(name) for name in catalog.list_tables("raw")} if catalog.namespace_exists("raw") else set()
     for name, columns in declared(models).items():
         if name not in present:
             ensure_table(catalog, name, with_platform_columns(columns))
     ensure_table(catalog, RUNS, RUNS_COLUMNS)
+    ensure_table(catalog, reconcile.TABLE, reconcile.COLUMNS)
 
 
 def declared(models: Path = MODELS) -> Mapping[str, pa.Schema]:

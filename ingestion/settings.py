@@ -84,5 +84,10 @@ class Settings(BaseSettings):
         return self.home_dir / "stack"
 
     @property
+    def connectors_dir(self) -> Path:
+        """Each followed source's connector as `<source>.json`, for people and other tools."""
+        return self.home_dir / "debezium"
+
+    @property
     def jars_dir(self) -> Path:
         return self.home_dir / "jars"

@@ -1,5 +1,6 @@
 """A source's tables into raw: one position and one snapshot for all of them, several tables at the same time."""
 
+import logging
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -17,8 +18,12 @@ from ingestion.bulk.sources import DatabaseSource
 from ingestion.bulk.state import State
 from ingestion.bulk.table_load import Job, Outcome, SharedView, TableLoad
 from ingestion.cdc.announce import announced
+from ingestion.cdc.shown import show_connector
+from ingestion.errors import FrazilError
 from ingestion.lake.catalog import open_catalog
 from ingestion.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,10 @@ class Load:
         tables = self._tables()
         catalog = open_catalog(self._settings)
         try:
-            return self._run(catalog, board, tables)
+            outcomes = self._run(catalog, board, tables)
+            if "cdc" in self._source.modes:
+                self._show_connector(catalog)
+            return outcomes
         finally:
             catalog.close()
 
@@ -111,6 +119,16 @@ class Load:
                 running = {table.raw_name: pool.submit(TableLoad(job, table).run, shared) for table in largest_first}
                 self._wait(list(running.values()))
         return [running[table.raw_name].result() for table in tables]
+
+    def _show_connector(self, catalog: Catalog) -> None:
+        """What is loaded stays loaded where Kafka is not set up yet, or no copy is complete: `cdc register` says so."""
+        more = {"source": self._source.name}
+        try:
+            file = show_connector(self._settings, catalog, self._source)
+        except FrazilError as error:
+            log.warning("connector_not_shown", extra={**more, "reason": str(error)})
+        else:
+            log.info("connector_shown", extra={**more, "file": str(file)})
 
     def _wait(self, running: Sequence[Future[Outcome]]) -> None:
         """Until all are done; an interrupt stops them first, and they still say what became of their tables."""

@@ -10,10 +10,7 @@ The sink's reading of values rests on these options; they were run over the tabl
 """
 
 import zlib
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-
-import msgspec
+from collections.abc import Sequence
 
 from ingestion.bulk.dialects.base import by_name
 from ingestion.bulk.dialects.postgres.log import log_name
@@ -137,16 +134,6 @@ def is_mariadb(source: DatabaseSource) -> bool:
 def tables_of(source: DatabaseSource) -> list[SourceTable]:
     """The tables that the connector follows: those that a bulk load would read."""
     return by_name(source.dialect).tables(source)
-
-
-def write_config(config: Mapping[str, str], folder: Path, name: str) -> Path:
-    """Keep the configuration for people and other tools, the password replaced by a word; returns the file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    shown = {key: "(left out)" if "password" in key or "jaas" in key else value for key, value in config.items()}
-    path = folder / f"{name}.json"
-    text = msgspec.json.format(msgspec.json.encode({"name": name, "config": shown}), indent=2)
-    path.write_bytes(text + b"\n")
-    return path
 
 
 def _password(source: DatabaseSource, cluster: KafkaCluster) -> str:

@@ -95,6 +95,17 @@ def starting_offset(source: DatabaseSource, copies: Copies, stored: Offset | Non
     return of_dialect[source.dialect](source, copies, stored)
 
 
+def beginning(source: DatabaseSource, view: View) -> Offset | None:
+    """The offset from which the log has all that `view` did not see; None where the server writes no log."""
+    if source.dialect == "postgres":
+        return {"lsn": number(view.start)}
+    if source.dialect == "oracle":
+        return {"scn": view.start, "commit_scn": view.start}
+    file, _, place = view.start.rpartition(":")
+    gtids = {"gtids": view.snapshot} if view.snapshot else {}
+    return {"file": file, "pos": int(place), **gtids} if file else None
+
+
 def number(lsn: str) -> int:
     """An LSN as Debezium counts it: 0/16B3748 as 23803720."""
     high, low = lsn.split("/")
@@ -147,19 +158,17 @@ def _binlog(source: DatabaseSource, copies: Copies, stored: Offset | None) -> Of
         file, place = str(stored["file"]), int(stored.get("pos") or 0)
         if file in sizes and place <= sizes[file]:
             return None
-    view = copies.first
-    file, _, text = view.start.rpartition(":")
-    if not file:
+    begin = beginning(source, copies.first)
+    if begin is None:
         raise LogLostError(source.name, "the copies were made while the server wrote no binary log")
-    if file not in sizes or int(text) > sizes[file]:
+    file = begin["file"]
+    if file not in sizes or begin["pos"] > sizes[file]:
         oldest = min(sizes, default="none")
         raise LogLostError(source.name, f"the binary log {file} is gone (the oldest is {oldest})")
-    gtids = {"gtids": view.snapshot} if view.snapshot else {}
-    return {"file": file, "pos": int(text), **gtids}
+    return begin
 
 
 def _oracle(source: DatabaseSource, copies: Copies, stored: Offset | None) -> Offset | None:
     if stored and stored.get("scn"):
         return None
-    view = min(copies.views.values(), key=lambda one: int(one.start))
-    return {"scn": view.start, "commit_scn": view.start}
+    return beginning(source, min(copies.views.values(), key=lambda one: int(one.start)))

@@ -13,8 +13,9 @@ from ingestion.bulk.model import SourceTable
 from ingestion.bulk.sources import DatabaseSource
 from ingestion.cdc.clusters import KafkaCluster
 from ingestion.cdc.connect import ConnectClient, ConnectorStatus, SourceOffset
-from ingestion.cdc.connector_config import MARIADB, connector_config, history_topic, is_mariadb, tables_of, write_config
+from ingestion.cdc.connector_config import MARIADB, connector_config, history_topic, is_mariadb, tables_of
 from ingestion.cdc.handoff import Copies, LogLostError, check_log, copies_of, starting_offset
+from ingestion.cdc.shown import write_config
 from ingestion.cdc.topics import delete, records
 from ingestion.errors import PermanentError, RetryableError, UsageError
 
@@ -56,7 +57,7 @@ class Registration:
         config = connector_config(self._source, tables, self._cluster, is_mariadb=is_mariadb(self._source))
         self._check_plugin(config["connector.class"])
         self._check_converters(config, tables)
-        file = write_config(config, self._folder, self._source.name)
+        file = write_config(config, self._folder, self._source, copies)
         check_log(self._source)
         by_name(self._source.dialect).prepare_log(self._source)  # tables that are new join the publication
         self._check(config)

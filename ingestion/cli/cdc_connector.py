@@ -36,8 +36,7 @@ def register(source: str, as_json: bool) -> None:
     catalog = open_catalog(settings)
     try:
         with _client(source) as (database, cluster, client):
-            folder = settings.home_dir / "debezium"
-            found = Registration(database, cluster, client, catalog, folder).run()
+            found = Registration(database, cluster, client, catalog, settings.connectors_dir).run()
     finally:
         catalog.close()
     if as_json:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pyiceberg.catalog import Catalog
 
+from ingestion.cdc.handoff import drop_log
 from ingestion.settings import Settings
 from tests.integration.bulk.lab import Lab, lab_of
 from tests.support.databases import TestMariaDb, TestPostgres
@@ -26,6 +27,14 @@ def lab(
     monkeypatch.setenv("FRAZIL_CONFIG_DIR", str(tmp_path / "config"))
     with lab_of(request.param, server.database(), settings, catalog, tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+def followed_lab(lab: Lab) -> Iterator[Lab]:
+    """The same, of a source with `cdc` in its modes; what keeps its log is given up at the end."""
+    lab.configure(modes=["bulk", "cdc"])
+    yield lab
+    drop_log(lab.source)
 
 
 @pytest.fixture

@@ -2,16 +2,20 @@
 
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from ingestion.bulk.marks import View
 from ingestion.bulk.model import Column, SourceTable
 from ingestion.bulk.sources import DatabaseSource
 from ingestion.cdc.clusters import KafkaCluster
-from ingestion.cdc.connector_config import connector_config, server_id, write_config
+from ingestion.cdc.connector_config import connector_config, server_id
+from ingestion.cdc.handoff import Copies
+from ingestion.cdc.shown import write_config
 
 TABLE = SourceTable("crm", "odd.na,me", "raw.crm_odd", (Column("id", "int", pa.field("id", pa.int32())),), key=("id",))
 
@@ -79,13 +83,26 @@ def test_a_password_kept_on_the_workers_is_in_no_configuration() -> None:
     assert "tell-nobody" not in json.dumps(config)
 
 
-def test_the_file_for_people_has_no_password(tmp_path: Path) -> None:
-    config = connector_config(source_of("postgres"), [TABLE], cluster_of())
+@pytest.mark.parametrize(
+    ("dialect", "start", "offset"),
+    [
+        ("postgres", "0/16B3748", {"lsn": 23803720}),
+        ("mysql", "binlog.000007:42", {"file": "binlog.000007", "pos": 42, "gtids": "seen"}),
+        ("oracle", "4711", {"scn": "4711", "commit_scn": "4711"}),
+    ],
+)
+def test_the_file_for_people_has_the_beginning_and_no_password(
+    tmp_path: Path, dialect: str, start: str, offset: dict[str, Any]
+) -> None:
+    source = source_of(dialect)
+    copies = Copies({"raw.crm_odd": View("1", "seen", start, datetime.now(UTC))}, ())
 
-    path = write_config(config, tmp_path, "crm")
+    path = write_config(connector_config(source, [TABLE], cluster_of()), tmp_path, source, copies)
 
+    document = json.loads(path.read_text())
     assert "tell-nobody" not in path.read_text()
-    assert json.loads(path.read_text())["config"]["slot.name"] == "frazil_crm"
+    assert document["config"]["topic.prefix"] == document["name"] == "crm"
+    assert document["offsets"] == [{"partition": {"server": "crm"}, "offset": offset}]
 
 
 def test_two_sources_are_two_replicas() -> None:

@@ -13,7 +13,7 @@ from ingestion.bulk.dialects.base import Dialect, by_name
 from ingestion.bulk.marks import marks_of, newest_complete, resumable
 from ingestion.bulk.model import SourceTable
 from ingestion.bulk.progress import Board
-from ingestion.bulk.selection import selected
+from ingestion.bulk.selection import passed_over, selected
 from ingestion.bulk.sources import DatabaseSource
 from ingestion.bulk.state import State
 from ingestion.bulk.table_load import Job, Outcome, SharedView, TableLoad
@@ -52,10 +52,14 @@ class Intent:
 
 
 class Load:
-    """One `frazil bulk load`. `stop` may be set by another thread: what is being read is given up, commits end."""
+    """One `frazil bulk load`. `stop` may be set by another thread: what is being read is given up, commits end.
+
+    `left_out` is what a run does not read, with the reason.
+    """
 
     def __init__(self, settings: Settings, source: DatabaseSource, options: Options) -> None:
         self.stop = threading.Event()
+        self.left_out: dict[str, str] = {}
         self._settings = settings
         self._source = source
         self._options = options
@@ -84,6 +88,8 @@ class Load:
         in their outcomes.
         """
         tables = self._tables()
+        chosen = self._options.table_filter, self._options.tables
+        self.left_out = passed_over(self._source, self._dialect, tables, *chosen)
         catalog = open_catalog(self._settings)
         try:
             outcomes = self._run(catalog, board, tables)

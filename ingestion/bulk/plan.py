@@ -4,18 +4,14 @@ from collections.abc import Iterator, Sequence
 
 from ingestion.bulk.dialects.base import by_name
 from ingestion.bulk.model import Chunk, SourceTable
-from ingestion.bulk.selection import selected
 from ingestion.bulk.sources import DatabaseSource
 
 _MOST_CHUNKS = 2000  # of one table: the plan is part of every commit
 
 
-def planned(
-    source: DatabaseSource, pattern: str | None, names: Sequence[str]
-) -> Iterator[tuple[SourceTable, list[Chunk]]]:
-    """Each selected table and its chunks, as a load begun now would split it: tables with a key by the key."""
+def planned(source: DatabaseSource, tables: Sequence[SourceTable]) -> Iterator[tuple[SourceTable, list[Chunk]]]:
+    """Each table and its chunks, as a load begun now would split it: tables with a key by the key."""
     dialect = by_name(source.dialect)
-    tables = selected(source, dialect.tables(source), pattern, names)
     with dialect.snapshot(source, 1) as snapshot, snapshot.reader() as reader:
         for table in tables:
             target = chunk_target(table.bytes, source.chunk_bytes, source.parallel_tables)

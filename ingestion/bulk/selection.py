@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+from ingestion.bulk.dialects.base import Dialect
 from ingestion.bulk.model import SourceTable
 from ingestion.bulk.sources import DatabaseSource
 from ingestion.errors import UsageError
@@ -32,6 +33,27 @@ def selected(
     if not wanted:
         raise UsageError(f"{source.name}: no table is like {pattern!r}; see `frazil bulk discover {source.name}`")
     return list({table.raw_name: table for table in wanted}.values())
+
+
+def passed_over(
+    source: DatabaseSource, dialect: Dialect, tables: Sequence[SourceTable], pattern: str | None, names: Sequence[str]
+) -> dict[str, str]:
+    """What is not read where `tables` are selected, as schema.name or schema.table.column, with the reason.
+
+    Views, excluded tables and the like count where no name was given and `pattern` is like them.
+    """
+    found = {} if names else dialect.left_out(source)
+    if pattern is not None:
+        like = re.compile(_expression(pattern), re.DOTALL)
+        found = {name: reason for name, reason in found.items() if like.fullmatch(name.partition(".")[2])}
+    return {**found, **excluded_columns(tables)}
+
+
+def excluded_columns(tables: Sequence[SourceTable]) -> dict[str, str]:
+    """The columns of `tables` that are not read, as schema.table.column, with the reason."""
+    return {
+        f"{table.schema}.{table.name}.{name}": reason for table in tables for name, reason in table.excluded.items()
+    }
 
 
 def _expression(pattern: str) -> str:

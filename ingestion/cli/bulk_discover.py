@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ingestion.cli.bulk_words import selection_options, table_names
+from ingestion.cli.bulk_words import print_left_out, selection_options, table_names
 from ingestion.cli.output import json_option, print_json, print_rows
 from ingestion.settings import Settings
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @json_option
 def discover(source: str, table_filter: str | None, tables: str | None, columns: bool, as_json: bool) -> None:
     from ingestion.bulk.dialects.base import by_name
-    from ingestion.bulk.selection import selected
+    from ingestion.bulk.selection import excluded_columns, selected
     from ingestion.bulk.sources import database
 
     settings = Settings()
@@ -33,14 +33,7 @@ def discover(source: str, table_filter: str | None, tables: str | None, columns:
     print_rows([_row(table) for table in found], title=source)
     for table in found if columns else ():
         print_rows([_column(one) for one in table.columns], title=f"{table.schema}.{table.name}")
-    for name, reason in [*left_out.items(), *_excluded(found)]:
-        click.echo(f"left out: {name}: {reason}")
-
-
-def _excluded(tables: "list[SourceTable]") -> list[tuple[str, str]]:
-    return [
-        (f"{table.schema}.{table.name}.{name}", reason) for table in tables for name, reason in table.excluded.items()
-    ]
+    print_left_out({**left_out, **excluded_columns(found)})
 
 
 def _row(table: "SourceTable") -> dict[str, Any]:

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ingestion.cli.bulk_words import selection_options, table_names
+from ingestion.cli.bulk_words import print_left_out, selection_options, table_names
 from ingestion.cli.output import json_option, print_json, print_rows
 from ingestion.errors import ContractError, FrazilError
 from ingestion.logs import configure_logging
 from ingestion.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ingestion.bulk.table_load import Outcome
 
 INTERRUPTED = 130
@@ -76,7 +78,7 @@ def load(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Board() as board:
         outcomes = work.run(board)
-    _print(source, outcomes, as_json)
+    _print(source, outcomes, work.left_out, as_json)
     if work.stop.is_set():
         sys.exit(INTERRUPTED)
     failed = [one for one in outcomes if one.status == "failed"]
@@ -93,15 +95,16 @@ def _start_spark(settings: Settings) -> None:
     start_early(settings)
 
 
-def _print(source: str, outcomes: "list[Outcome]", as_json: bool) -> None:
+def _print(source: str, outcomes: "list[Outcome]", left_out: "Mapping[str, str]", as_json: bool) -> None:
     rows = [_row(one) for one in outcomes]
     if as_json:
-        print_json({"source": source, "tables": rows})
+        print_json({"source": source, "tables": rows, "left_out": left_out})
     else:
         print_rows([{name: row[name] for name in _SHOWN} for row in rows], title=source)
         for one in outcomes:
             if one.status == "busy":
                 click.echo(one.error)
+        print_left_out(left_out)
     for one in outcomes:
         if one.status in ("failed", "interrupted"):
             reason = one.error or "stopped; what is committed stays"

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from ingestion.cli.bulk_words import selection_options, table_names
+from ingestion.cli.bulk_words import print_left_out, selection_options, table_names
 from ingestion.cli.output import json_option, print_json, print_rows
 from ingestion.settings import Settings
 
@@ -14,18 +14,25 @@ from ingestion.settings import Settings
 @selection_options
 @json_option
 def plan(source: str, table_filter: str | None, tables: str | None, as_json: bool) -> None:
+    from ingestion.bulk.dialects.base import by_name
     from ingestion.bulk.plan import planned
+    from ingestion.bulk.selection import passed_over, selected
     from ingestion.bulk.sources import database
 
-    settings = Settings()
-    found = list(planned(database(settings.config_dir, source), table_filter, table_names(tables)))
+    described = database(Settings().config_dir, source)
+    dialect, names = by_name(described.dialect), table_names(tables)
+    chosen = selected(described, dialect.tables(described), table_filter, names)
+    left_out = passed_over(described, dialect, chosen, table_filter, names)
+    found = list(planned(described, chosen))
     if as_json:
-        print_json({"source": source, "tables": [_document(table, chunks) for table, chunks in found]})
+        rows = [_document(table, chunks) for table, chunks in found]
+        print_json({"source": source, "tables": rows, "left_out": left_out})
         return
     print_rows([_row(table, chunks) for table, chunks in found], title=source)
     rows, size = (sum(getattr(table, name) for table, _ in found) for name in ("rows", "bytes"))
     count = sum(len(chunks) for _, chunks in found)
     click.echo(f"{len(found)} tables in {count} chunks, about {rows:,} rows and {size / 1e6:,.1f} MB in the source")
+    print_left_out(left_out)
 
 
 def _row(table: Any, chunks: Any) -> dict[str, Any]:

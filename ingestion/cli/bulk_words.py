@@ -1,6 +1,6 @@
 """Words that the verbs of `frazil bulk` have in common."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
@@ -25,3 +25,9 @@ def table_names(words: str | None) -> tuple[str, ...]:
     if not names:
         raise UsageError("--tables is empty: write --tables orders,users")
     return names
+
+
+def print_left_out(left_out: Mapping[str, str]) -> None:
+    """A line for each thing that is not read."""
+    for name, reason in left_out.items():
+        click.echo(f"left out: {name}: {reason}")

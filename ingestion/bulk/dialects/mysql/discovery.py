@@ -30,6 +30,7 @@ _NOT_TABLES = {
     "SYSTEM VIEW": "a system view",
     "SEQUENCE": "a sequence, not a table",
 }
+_NO_COLUMNS = "no column of it is shown to this user"
 Name = tuple[str, str]
 
 
@@ -53,8 +54,13 @@ def found(connection: Connection, source: DatabaseSource) -> list[SourceTable]:
 
 def left_out(connection: Connection, source: DatabaseSource) -> dict[str, str]:
     """`schema.name` of what is not read, with the reason."""
-    listed = rows(connection, _TABLES.format(_schemas(connection, source)))
-    reasons = {f"{row[0]}.{row[1]}": _left_out(source, row) for row in listed}
+    schemas = _schemas(connection, source)
+    seen = {(row[0], row[1]) for row in rows(connection, _COLUMNS.format(schemas))}
+    listed = rows(connection, _TABLES.format(schemas))
+    reasons = {
+        f"{row[0]}.{row[1]}": _left_out(source, row) or ("" if (row[0], row[1]) in seen else _NO_COLUMNS)
+        for row in listed
+    }
     return {name: reason for name, reason in reasons.items() if reason}
 
 

@@ -13,9 +13,10 @@ from ingestion.bulk.sources import DatabaseSource
 from ingestion.errors import UsageError
 
 TABLES = """
-select t.owner, t.table_name, nvl(t.num_rows, 0), nvl(t.blocks, 0) * 8192
+select t.owner, t.table_name, nvl(t.num_rows, 0),
+       greatest(nvl(t.blocks, 0) * 8192, nvl(t.num_rows, 0) * nvl(t.avg_row_len, 0))
 from all_tables t where t.owner in ({}) and t.temporary = 'N' and t.nested = 'NO' and t.secondary = 'N'
-and t.iot_type is null and not exists (
+and nvl(t.iot_type, 'IOT') = 'IOT' and not exists (
     select 1 from all_mviews m where m.owner = t.owner and m.mview_name = t.table_name)
 order by t.owner, t.table_name"""
 COLUMNS = """
@@ -32,7 +33,15 @@ where c.owner in ({}) and c.constraint_type in ('P', 'R')
 order by c.owner, c.table_name, c.constraint_name, k.position"""
 OTHERS = """
 select owner, object_name, object_type from all_objects
-where owner in ({}) and object_type in ('VIEW', 'MATERIALIZED VIEW') order by owner, object_name"""
+where owner in ({0}) and object_type in ('VIEW', 'MATERIALIZED VIEW')
+union all
+select owner, table_name, 'TEMPORARY TABLE' from all_tables where owner in ({0}) and temporary = 'Y'
+order by 1, 2"""
+_NOT_TABLES = {
+    "VIEW": "a view: its rows are in other tables",
+    "MATERIALIZED VIEW": "a materialized view: its rows are in other tables",
+    "TEMPORARY TABLE": "a temporary table: its rows are those of single sessions",
+}
 
 
 def found(connection: Any, source: DatabaseSource) -> list[SourceTable]:
@@ -49,7 +58,7 @@ def left_out(connection: Any, source: DatabaseSource) -> dict[str, str]:
     """`schema.name` of what is not read, with the reason."""
     reasons = {f"{table.schema}.{table.name}": reason for table, reason in _all(connection, source) if reason}
     for schema, name, kind in rows(connection, OTHERS.format(_schemas(source))):
-        reasons[f"{schema}.{name}"] = f"a {kind.lower()}: its rows are in other tables"
+        reasons[f"{schema}.{name}"] = _NOT_TABLES[kind]
     return reasons
 
 

@@ -24,7 +24,8 @@ select c.oid::int8, n.nspname, c.relname, c.relkind, c.relispartition, c.reltupl
         from pg_partition_tree(c.oid) leaf where leaf.isleaf and c.relkind = 'p'),
        (select coalesce(sum(greatest(part.reltuples, 0)), 0)
         from pg_partition_tree(c.oid) leaf join pg_class part on part.oid = leaf.relid
-        where leaf.isleaf and c.relkind = 'p')
+        where leaf.isleaf and c.relkind = 'p'),
+       exists (select 1 from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped)
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where n.nspname = any(%s) and c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relpersistence <> 't'
 order by n.nspname, c.relname"""
@@ -60,11 +61,7 @@ def found(connection: Connection, source: DatabaseSource) -> list[SourceTable]:
     oids = [row[0] for row in relations]
     types = {row[0]: PgType(*row) for row in connection.execute(_TYPES)}
     columns, keys, foreign = (_grouped(connection, sql, oids) for sql in (_COLUMNS, _KEYS, _FOREIGN))
-    tables = [
-        _table(source, row, columns[row[0]], types, keys[row[0]], foreign[row[0]])
-        for row in relations
-        if columns[row[0]]
-    ]
+    tables = [_table(source, row, columns[row[0]], types, keys[row[0]], foreign[row[0]]) for row in relations]
     refuse_collisions(source.name, ((f"{table.schema}.{table.name}", table.raw_name) for table in tables))
     return tables
 
@@ -79,11 +76,13 @@ _PARTITION = "a partition: read with its table"
 
 
 def _left_out(source: DatabaseSource, row: tuple[Any, ...]) -> str:
-    _, schema, name, kind, is_partition, *_ = row
+    _, schema, name, kind, is_partition, *_, has_columns = row
     if is_partition:
         return _PARTITION
     if kind in _NOT_TABLES:
         return _NOT_TABLES[kind]
+    if not has_columns:
+        return "it has no columns"
     return "" if source.takes(schema, name) else "left out by include and exclude in config/sources.yaml"
 
 
@@ -116,7 +115,7 @@ def _table(
     key: list[tuple[Any, ...]],
     foreign: list[tuple[Any, ...]],
 ) -> SourceTable:
-    _, schema, name, kind, _, tuples, size, leaves_size, leaves_tuples = row
+    _, schema, name, kind, _, tuples, size, leaves_size, leaves_tuples, _ = row
     names = raw_columns([attribute[0] for attribute in attributes])
     columns = tuple(
         _column(source, schema, name, attribute, raw, types) for attribute, raw in zip(attributes, names, strict=True)

@@ -9,7 +9,7 @@ import click
 
 from ingestion.cli.bulk_words import print_left_out, selection_options, table_names
 from ingestion.cli.output import json_option, print_json, print_rows
-from ingestion.errors import ContractError, FrazilError
+from ingestion.errors import ContractError, FrazilError, RetryableError
 from ingestion.logs import configure_logging
 from ingestion.settings import Settings
 
@@ -86,6 +86,8 @@ def load(
         sys.exit(ContractError.exit_code)
     if failed:
         sys.exit(FrazilError.exit_code)
+    if any(one.status == "busy" for one in outcomes):
+        sys.exit(RetryableError.exit_code)
 
 
 def _start_spark(settings: Settings) -> None:
@@ -101,11 +103,10 @@ def _print(source: str, outcomes: "list[Outcome]", left_out: "Mapping[str, str]"
         print_json({"source": source, "tables": rows, "left_out": left_out})
     else:
         print_rows([{name: row[name] for name in _SHOWN} for row in rows], title=source)
-        for one in outcomes:
-            if one.status == "busy":
-                click.echo(one.error)
         print_left_out(left_out)
     for one in outcomes:
+        if one.status == "busy":
+            click.echo(f"frazil: {one.error}", err=True)
         if one.status in ("failed", "interrupted"):
             reason = one.error or "stopped; what is committed stays"
             click.echo(f"frazil: {one.source_table}: {reason}\n  go on with: {one.resume}", err=True)

@@ -103,7 +103,6 @@ class Load:
         if "cdc" in self._source.modes:
             self._dialect.prepare_log(self._source)  # the log is kept from before the snapshot on
         readers = self._options.parallel_tables or self._source.parallel_tables
-        workers = min(self._options.parallel_workers or self._source.parallel_workers, len(tables))
         job = Job(
             settings=self._settings,
             source=self._source,
@@ -117,14 +116,22 @@ class Load:
             is_proven=self._options.is_proven,
             engine=self.engine,
         )
-        with announced(catalog, self._source, self._dialect, tables, job.connections * workers) as snapshot:
-            tables = self._as_they_are(tables)
+        finished = {one.table: one for table in tables if (one := TableLoad(job, table).skipped()) is not None}
+        wanted = [table for table in tables if table.raw_name not in finished]
+        done = {**finished, **self._loaded(job, wanted)} if wanted else finished
+        return [done[table.raw_name] for table in tables]
+
+    def _loaded(self, job: Job, tables: Sequence[SourceTable]) -> dict[str, Outcome]:
+        """The outcomes of loading `tables`, by raw name."""
+        workers = min(self._options.parallel_workers or self._source.parallel_workers, len(tables))
+        connections = job.connections * workers
+        with announced(job.catalog, self._source, self._dialect, tables, connections) as snapshot:
             shared = SharedView(snapshot)
             with ThreadPoolExecutor(workers, thread_name_prefix="table") as pool:
-                largest_first = sorted(tables, key=lambda table: -table.bytes)
+                largest_first = sorted(self._as_they_are(tables), key=lambda table: -table.bytes)
                 running = {table.raw_name: pool.submit(TableLoad(job, table).run, shared) for table in largest_first}
                 self._wait(list(running.values()))
-        return [running[table.raw_name].result() for table in tables]
+        return {name: future.result() for name, future in running.items()}
 
     def _show_connector(self, catalog: Catalog) -> None:
         """What is loaded stays loaded where Kafka is not set up yet, or no copy is complete: `cdc register` says so."""

@@ -121,6 +121,11 @@ class TableLoad:
         self._raw: AppendTable | None = None
         self._is_view_spent = False  # the load's snapshot does not see this table any more
 
+    def skipped(self) -> Outcome | None:
+        """The outcome if there is nothing to load: no snapshot need be taken or announced for this table."""
+        complete = self._complete() if self._job.is_resumed else None
+        return self._outcome("complete", *complete, time.monotonic()) if complete else None
+
     def run(self, shared: SharedView) -> Outcome:
         """Load the table; every failure is in the outcome, none is raised."""
         started = time.monotonic()

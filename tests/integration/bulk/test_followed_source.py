@@ -1,4 +1,4 @@
-"""A load of a source that is to be followed leaves its connector's configuration, with the place to begin at."""
+"""Loads of a source that is to be followed: the connector's configuration, and what is announced to its sink."""
 
 import json
 from typing import Any
@@ -48,3 +48,19 @@ def test_a_load_without_kafka_is_a_load_all_the_same(followed_lab: Lab) -> None:
 
     assert lab.load()["orders"].status == "loaded"
     assert not lab.settings.connectors_dir.exists()
+
+
+def test_what_is_complete_is_neither_announced_nor_committed_to_again(followed_lab: Lab) -> None:
+    lab = followed_lab
+    lab.orders(10)
+    lab.load()
+    before = lab.catalog.load_table("raw.lab_orders").metadata_location
+    again = lab.load()
+    lab.sql("create table late (id bigint primary key)", "insert into late values (1)")
+
+    third = lab.load()
+
+    assert {name: one.status for name, one in again.items()} == {"orders": "complete"}
+    assert {name: one.status for name, one in third.items()} == {"late": "loaded", "orders": "complete"}
+    assert lab.catalog.load_table("raw.lab_orders").metadata_location == before
+    assert lab.rows("late").num_rows == 1

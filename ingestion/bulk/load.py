@@ -12,6 +12,7 @@ from pyiceberg.exceptions import NoSuchTableError
 from ingestion.bulk.dialects.base import Dialect, by_name
 from ingestion.bulk.marks import marks_of, newest_complete, resumable
 from ingestion.bulk.model import SourceTable
+from ingestion.bulk.notify import tell_again
 from ingestion.bulk.progress import Board
 from ingestion.bulk.selection import passed_over, selected
 from ingestion.bulk.sources import DatabaseSource
@@ -102,6 +103,7 @@ class Load:
     def _run(self, catalog: Catalog, board: Board, tables: Sequence[SourceTable]) -> list[Outcome]:
         if "cdc" in self._source.modes:
             self._dialect.prepare_log(self._source)  # the log is kept from before the snapshot on
+        tell_again(catalog, self._source)
         readers = self._options.parallel_tables or self._source.parallel_tables
         job = Job(
             settings=self._settings,

@@ -3,30 +3,38 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 from pyiceberg.catalog import Catalog
 
+from ingestion.bulk.downstream import downstream_of, newest_manifest
 from ingestion.bulk.model import SourceTable
-from ingestion.bulk.schema import Noticed, Told, enforced, made, noticed, record, unrecorded
+from ingestion.bulk.schema import (
+    Change,
+    Noticed,
+    Told,
+    enforced,
+    made,
+    noticed,
+    record,
+    repeat,
+    unrecorded,
+    untold,
+)
 from ingestion.bulk.sources import DatabaseSource
-from ingestion.settings import PROJECT_ROOT
 
-MANIFEST = PROJECT_ROOT / "target" / "manifest.json"
+_TOLD_LATE = timedelta(days=7)  # what is older than that is no news to an address that was added today
 log = logging.getLogger(__name__)
 
 
-def follow(catalog: Catalog, source: DatabaseSource, table: SourceTable, manifest: Path = MANIFEST) -> SourceTable:
+def follow(catalog: Catalog, source: DatabaseSource, table: SourceTable) -> SourceTable:
     """Bring the raw table in step with the source's columns; the table as it is to be read.
 
     Changes are told and recorded first. Raises ContractError where the table's contract forbids them.
     """
     found = noticed(catalog, source, table)
     if found.changes:
-        _record(catalog, source, [found], manifest)
+        _record(catalog, source, [found])
     readable = enforced(found)
     made(catalog, readable, found)
     return readable
@@ -40,69 +48,67 @@ def make(catalog: Catalog, source: DatabaseSource, tables: Mapping[str, tuple[So
     there = {".".join(name) for name in catalog.list_tables("raw")}
     new = [noticed(catalog, source, table) for name, (table, _) in tables.items() if name not in there]
     if new:
-        _record(catalog, source, new, MANIFEST)
+        _record(catalog, source, new)
     for found in new:
         made(catalog, found.table, found, tables[found.table.raw_name][1])
 
 
-def _record(catalog: Catalog, source: DatabaseSource, found: Sequence[Noticed], manifest: Path) -> None:
+def tell_again(catalog: Catalog, source: DatabaseSource) -> None:
+    """Tell of the changes of the last week that nobody was told of, because a channel failed; recorded anew when told.
+
+    The first that fails ends it: the channel is still down, and the next load tries again.
+    """
+    if not source.notifications:
+        return
+    for rows in untold(catalog, source.name, datetime.now(UTC) - _TOLD_LATE):
+        first = rows[0]
+        changes = [
+            Change(row["change_type"], row["column_name"], row["type_before"], row["type_after"]) for row in rows
+        ]
+        title = _title(source, first["table_name"], first["schema_version"])
+        at = tell(source, title, changes, json.loads(first["downstream"]))
+        if at is None:
+            return
+        repeat(catalog, rows, at)
+
+
+def _record(catalog: Catalog, source: DatabaseSource, found: Sequence[Noticed]) -> None:
     """Tell and record the changes that were not recorded yet."""
     told = []
     for one in unrecorded(catalog, found):
-        readers = downstream_of(manifest, one.table.raw_name)
-        told.append(Told(one, readers, tell(source, one, readers)))
+        readers = downstream_of(newest_manifest(), one.table.raw_name)
+        title = _title(source, one.table.raw_name, one.version)
+        at = tell(source, title, one.changes, readers) if one.must_be_told else None
+        told.append(Told(one, readers, at))
     if told:
         record(catalog, source.name, told)
 
 
-def tell(source: DatabaseSource, found: Noticed, downstream: Sequence[str]) -> datetime | None:
+def _title(source: DatabaseSource, raw_name: str, version: int) -> str:
+    return f"{raw_name}: columns changed in {source.name} (version {version})"
+
+
+def tell(source: DatabaseSource, title: str, changes: Sequence[Change], downstream: Sequence[str]) -> datetime | None:
     """Send the changes to every address of the source; when that was, or None if nobody was told.
 
-    A channel that fails is logged and stops nothing: the record says that nobody was told.
+    A channel that fails is logged and stops nothing: the record says that nobody was told, see `tell_again`.
     """
-    if not source.notifications or not found.must_be_told:
+    if not source.notifications:
         return None
     import apprise
 
     channels = apprise.Apprise()
-    for number, address in enumerate(source.notifications):
-        if not channels.add(address.get_secret_value()):
+    its_own = logging.getLogger("apprise")
+    its_own.disabled = True  # it would write down an address that it cannot read, secrets and all
+    readable = [channels.add(address.get_secret_value()) for address in source.notifications]
+    its_own.disabled = False
+    for number, is_readable in enumerate(readable):
+        if not is_readable:
             log.error("notification_address_unreadable", extra={"source": source.name, "number": number})
-    lines = [change.words for change in found.changes]
+    lines = [change.words for change in changes]
     if downstream:
         lines += ["", "Read by: " + ", ".join(downstream)]
-    title = f"{found.table.raw_name}: columns changed in {source.name} (version {found.version})"
     if not channels.notify(title=title, body="\n".join(lines)):
-        log.error("notification_failed", extra={"source": source.name, "table": found.table.raw_name})
+        log.error("notification_failed", extra={"source": source.name, "title": title})
         return None
     return datetime.now(UTC)
-
-
-def downstream_of(manifest: Path, raw_name: str) -> list[str]:
-    """The dbt models and exposures that read a raw table, directly or not, as the manifest says; none without one."""
-    document = _document(manifest)
-    schema, name = raw_name.split(".", 1)
-    children = document.get("child_map", {})
-    found = [
-        key for key, one in document.get("sources", {}).items() if (one["schema"], one["identifier"]) == (schema, name)
-    ]
-    seen: set[str] = set()
-    while found:
-        for child in children.get(found.pop(), ()):
-            if child not in seen and child.startswith(("model.", "exposure.", "snapshot.")):
-                seen.add(child)
-                found.append(child)
-    return sorted(child.split(".")[-1] for child in seen)
-
-
-def _document(manifest: Path) -> dict[str, Any]:
-    try:
-        return _parsed(manifest, manifest.stat().st_mtime_ns)
-    except (OSError, ValueError):
-        return {}
-
-
-@lru_cache(maxsize=1)
-def _parsed(manifest: Path, _changed_at: int) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
-    return found

@@ -134,8 +134,35 @@ class Told:
 def record(catalog: Catalog, source: str, told: Sequence[Told]) -> None:
     """Append the changes to `metadata.schema_changes`, in one commit."""
     ensure_table(catalog, TABLE, COLUMNS)
-    rows = [row for one in told for row in _rows(source, one)]
-    content = pa.Table.from_pylist(rows, schema=pa.schema(list(COLUMNS)[:-2]))
+    _append(catalog, [row for one in told for row in _rows(source, one)])
+
+
+def recorded(catalog: Catalog) -> list[dict[str, Any]]:
+    """Every recorded change once, as it was recorded last: one that was told late has a second row that says so."""
+    stored = _stored(catalog, TABLE)
+    rows = [] if stored is None else stored.scan().to_arrow().sort_by(LOADED_AT.name).to_pylist()
+    one = ("table_name", "schema_version", "schema_after", "change_type", "column_name")
+    return list({tuple(row[name] for name in one): row for row in rows}.values())
+
+
+def untold(catalog: Catalog, source: str, since: datetime) -> list[list[dict[str, Any]]]:
+    """The changes since then that nobody was told of, those of one table and version together."""
+    found: dict[tuple[str, int, str], list[dict[str, Any]]] = {}
+    for row in recorded(catalog):
+        is_news = row["change_type"] != "baseline" and not row["notification_sent"] and row["change_timestamp"] > since
+        if is_news and row["source"] == source:
+            found.setdefault((row["table_name"], row["schema_version"], row["schema_after"]), []).append(row)
+    return list(found.values())
+
+
+def repeat(catalog: Catalog, rows: Sequence[Mapping[str, Any]], told_at: datetime) -> None:
+    """Record changes once more: as told."""
+    told = {"notification_sent": True, "notification_timestamp": told_at}
+    _append(catalog, [{**row, **told} for row in rows])
+
+
+def _append(catalog: Catalog, rows: Sequence[Mapping[str, Any]]) -> None:
+    content = pa.Table.from_pylist(list(rows), schema=pa.schema(list(COLUMNS)[:-2]))
     AppendTable(catalog, TABLE).append(content, str(uuid.uuid4()), {})
 
 

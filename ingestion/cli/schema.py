@@ -19,16 +19,12 @@ def command() -> None:
 @click.option("--table", help="Only this table, by its name in the lake: raw.shop_orders.")
 @json_option
 def changes(source: str | None, table: str | None, as_json: bool) -> None:
-    from pyiceberg.exceptions import NoSuchTableError
-
-    from ingestion.bulk.schema import TABLE
+    from ingestion.bulk.schema import recorded
     from ingestion.lake.catalog import open_catalog
 
     catalog = open_catalog(Settings())
     try:
-        rows = catalog.load_table(TABLE).scan().to_arrow().to_pylist()
-    except NoSuchTableError:
-        rows = []
+        rows = recorded(catalog)
     finally:
         catalog.close()
     if source and source not in {row["source"] for row in rows}:

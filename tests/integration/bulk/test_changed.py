@@ -1,5 +1,6 @@
 """What others do to the tables while they are loaded: an error that says so, or the right rows."""
 
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -92,13 +93,13 @@ def test_a_column_added_before_the_snapshot_is_in_the_copy(lab: Lab) -> None:
 def test_a_column_added_after_a_cut_stops_the_copy_and_the_next_load_has_it(lab: Lab) -> None:
     lab.orders(12_000)
 
-    class Cutting(Board):
-        is_cut = False
+    cut = threading.Event()
 
+    class Cutting(Board):
         def advance(self, table: str, rows: int) -> None:
             super().advance(table, rows)
-            if not self.is_cut and self._tables[table].rows > 4000:
-                self.is_cut = True
+            if not cut.is_set() and self._tables[table].rows > 4000:
+                cut.set()
                 cut_all(lab)
                 lab.sql(ADD_COLOUR)
 
@@ -106,7 +107,7 @@ def test_a_column_added_after_a_cut_stops_the_copy_and_the_next_load_has_it(lab:
         (stopped,) = Load(lab.settings, lab.source, Options(parallel_tables=1)).run(board)
     loaded = lab.load()["orders"]
 
-    assert board.is_cut
+    assert cut.is_set()
     assert stopped.status == "failed"
     assert "its columns changed after the load began; run the command again" in (stopped.error or "")
     assert (loaded.status, loaded.run_id != stopped.run_id) == ("loaded", True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ingestion.bulk.notify import downstream_of
+from ingestion.bulk.downstream import downstream_of
 from tests.integration.bulk.lab import Lab
 
 

@@ -12,7 +12,7 @@ from ingestion.bulk.selection import passed_over
 from ingestion.bulk.sources import DatabaseSource
 
 SOURCE = DatabaseSource(name="erp", dialect="oracle", database="ORCL", user="scott")
-ANSWERS = {
+ANSWERS: dict[str, list[tuple[Any, ...]]] = {
     discovery.TABLES: [("SCOTT", "CODES", 100, 5000), ("SCOTT", "ORDERS", 1000, 8192)],
     discovery.COLUMNS: [
         ("SCOTT", "CODES", "CODE", "VARCHAR2", None, None, "N"),

@@ -1,6 +1,5 @@
 """One table from the source to raw: go on with an unfinished copy or begin one, and try again what may pass."""
 
-import errno
 import logging
 import threading
 import time
@@ -18,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ingestion.bulk.copy import Copy, StoppedError, copy_chunks
 from ingestion.bulk.dialects.base import Dialect, Snapshot, TableChangedError
 from ingestion.bulk.discard import discard
+from ingestion.bulk.lake_errors import lake_errors
 from ingestion.bulk.marks import Mark, column_print, marks_of, newest_complete, planned, resumable
 from ingestion.bulk.model import SourceTable
 from ingestion.bulk.notify import follow
@@ -35,7 +35,6 @@ log = logging.getLogger(__name__)
 
 Status = Literal["loaded", "complete", "busy", "interrupted", "failed"]
 _LONGEST_PAUSE = 60.0
-_FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class BusyError(RetryableError):
@@ -130,10 +129,12 @@ class TableLoad:
         """Load the table; every failure is in the outcome, none is raised."""
         started = time.monotonic()
         try:
-            with self._alone():
+            with lake_errors(self._table.raw_name), self._alone():
                 return self._loaded(shared, started)
         except BusyError as error:
             return Outcome(self._table.raw_name, self._source_table, "busy", error=str(error))
+        except FrazilError as error:
+            return self._stopped("failed", str(error), started)
 
     @property
     def _source_table(self) -> str:
@@ -194,7 +195,7 @@ class TableLoad:
     def _attempt(self, shared: SharedView) -> None:
         self._attempts += 1
         try:
-            with _clear_errors(self._table.raw_name), self._view(shared) as snapshot:
+            with lake_errors(self._table.raw_name), self._view(shared) as snapshot:
                 self._load(snapshot)
         except TableChangedError:
             self._is_view_spent = True
@@ -341,7 +342,7 @@ class TableLoad:
         """The status is a projection: a lake that cannot take it must not hide what became of the table."""
         try:
             self._job.state.save([row])
-        except FrazilError as error:
+        except (FrazilError, OSError, SQLAlchemyError) as error:
             log.warning("status_not_saved", extra={"table": row.table_name, "reason": str(error)})
 
     def _resume(self) -> str:
@@ -365,20 +366,6 @@ class TableLoad:
 
         with lease(self._job.settings.home_dir / "bulk" / f"{name}.lock", busy):
             yield
-
-
-@contextmanager
-def _clear_errors(name: str) -> Iterator[None]:
-    """What disk and catalog say, as one line that tells whether another try can help."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL_DISK:
-            raise PermanentError(f"{name}: the disk of the lake is full ({error.strerror}); make room") from error
-        raise RetryableError(f"{name}: {error}") from error
-    except SQLAlchemyError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise RetryableError(f"{name}: the lake's catalog does not answer ({reason})") from error
 
 
 def as_row(outcome: Outcome) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def findings(source: DatabaseSource) -> Iterator[Finding]:
         [(version,)] = rows(connection, "select version()")
         yield passed("connection", f"{version} at {source.host}:{source.effective_port}")
         tables = discovery.found(connection, source)
-        yield from _privileges(connection, tables)
+        yield from _privileges(connection, source, tables)
         yield _lock(connection, source)
         yield from _log(connection, source)
         if "cdc" in source.modes:
@@ -31,7 +31,7 @@ def findings(source: DatabaseSource) -> Iterator[Finding]:
         yield from table_findings(source, tables, discovery.left_out(connection, source))
 
 
-def _privileges(connection: Connection, tables: list[SourceTable]) -> Iterator[Finding]:
+def _privileges(connection: Connection, source: DatabaseSource, tables: list[SourceTable]) -> Iterator[Finding]:
     refused = []
     for table in tables:
         try:
@@ -39,9 +39,11 @@ def _privileges(connection: Connection, tables: list[SourceTable]) -> Iterator[F
         except pymysql.Error as error:
             refused.append(f"{table.schema}.{table.name} ({short(error)})")
     if refused:
-        yield failed("privileges", f"cannot select from {', '.join(refused)}", "grant select on the database")
+        fix = f"grant select on the database to {source.user}"
+        yield failed("privileges", f"cannot select from {', '.join(refused)}", fix)
     elif tables:
-        yield passed("privileges", f"select on {len(tables)} tables")
+        hidden = f"the server hides tables that {source.user} has no grant on"
+        yield passed("privileges", f"select on {len(tables)} tables; {hidden}")
 
 
 def _grants(connection: Connection) -> str:

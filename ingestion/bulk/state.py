@@ -37,6 +37,7 @@ STATUS_COLUMNS = pa.schema(
         pa.field("rows", pa.int64()),
         pa.field("chunks", pa.int64()),
         pa.field("chunks_loaded", pa.int64()),
+        pa.field("out_of_range", pa.int64()),  # values that their raw type could not hold, whatever policy they met
         pa.field("position", pa.string()),  # of the earliest view
         pa.field("snapshot", pa.string()),  # what the earliest view sees; the other views are in the raw table's mark
         pa.field("log_start", pa.string()),  # where the change stream is to be read from
@@ -78,6 +79,7 @@ class TableStatus:
     rows: int = 0
     chunks: int = 0
     chunks_loaded: int = 0
+    out_of_range: int = 0
     position: str | None = None
     snapshot: str | None = None
     log_start: str | None = None
@@ -102,6 +104,7 @@ def status_of(table_name: str, run_id: str, mark: Mark, **more: Any) -> TableSta
         "rows": mark.rows,
         "chunks": len(mark.chunks),
         "chunks_loaded": len(mark.done),
+        "out_of_range": mark.out_of_range,
         "position": view and view.position,
         "snapshot": view and view.snapshot,
         "log_start": view and view.start,
@@ -180,6 +183,9 @@ class State:
         for _ in range(_TRIES):
             try:
                 table = self._catalog.create_table_if_not_exists(STATUS, STATUS_COLUMNS, properties=properties)
+                if len(table.schema().fields) < len(STATUS_COLUMNS):  # made before a column was added
+                    with table.update_schema() as update:
+                        update.union_by_name(STATUS_COLUMNS)
                 write = table.overwrite if table.current_snapshot() else table.append
                 write(content)
                 table.maintenance.expire_snapshots().older_than(datetime.now(UTC)).commit()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ingestion.bulk.table_load import Outcome
 
 INTERRUPTED = 130
-_SHOWN = ("table", "status", "rows", "chunks", "seconds", "rows_per_second", "consistency", "attempts")
+_SHOWN = ("table", "status", "rows", "chunks", "seconds", "rows_per_second", "consistency", "attempts", "out_of_range")
 
 
 @click.command(help="Load the tables of SOURCE into raw; what is complete is skipped, what was stopped goes on.")

@@ -37,6 +37,9 @@ METRICS = {
         ("source", "table", "state"),
         "1 for the state of a database table: loading, loaded, interrupted, failed.",
     ),
+    "frazil_database_out_of_range_values": MetricType(
+        "gauge", ("source", "table"), "Values of a database table's last load that their raw type could not hold."
+    ),
     "frazil_followed_silent_seconds": MetricType(
         "gauge",
         ("table", "partition"),
@@ -119,6 +122,7 @@ def values_of(found: Mapping[str, Rows]) -> dict[str, list[Value]]:
     tell("frazil_models_not_good", (), len(found["not_good"]))
     for row in found["databases"]:
         tell("frazil_database_table_state", (row["source"], row["table_name"], row["status"]), 1)
+        tell("frazil_database_out_of_range_values", (row["source"], row["table_name"]), row.get("out_of_range"))
     for row in found["followed"]:
         labels = (row["table"], str(row["partition"]))
         tell("frazil_followed_silent_seconds", labels, row["silent_seconds"])

@@ -1,14 +1,19 @@
 """`frazil reconcile`, `frazil tables validate` and the exit codes of loads, as a user types them."""
 
 import json
+import re
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 
 from ingestion.bulk.marks import newest_complete
+from ingestion.bulk.state import STATUS, STATUS_COLUMNS, State
 from ingestion.cli import cli
 from ingestion.errors import RetryableError, UsageError
+from ingestion.overview.figures import figures
+from ingestion.overview.metrics import values_of
 from tests.integration.bulk.lab import Lab
 
 
@@ -116,6 +121,22 @@ def test_values_out_of_range_are_counted_whatever_becomes_of_them(pg: Lab, polic
     [row] = rows_of(result)["tables"]
     assert (result.exit_code, row["rows"], row["out_of_range"]) == (0, 3, 2)
     assert all(one.is_equal for one in pg.checked())
+
+
+def test_the_count_of_values_out_of_range_is_shown_and_kept_in_the_status(pg: Lab) -> None:
+    without = [one for one in STATUS_COLUMNS if one.name != "out_of_range"]
+    pg.catalog.create_table(STATUS, pa.schema(without))  # as it was made before it had this column
+    pg.sql("create table days (id integer primary key, day date)", "insert into days values (1, 'infinity')")
+
+    shown = frazil("bulk", "load", "lab").stdout.splitlines()
+    (status,) = State(pg.catalog, pg.settings.home_dir).statuses("lab")
+    values = values_of({**figures(pg.settings, pg.catalog), "slots": []})
+
+    names, numbers = (re.split(r"[│┃]", line)[1:-1] for line in (shown[2], shown[4]))
+    row = dict(zip(map(str.strip, names), map(str.strip, numbers), strict=True))
+    assert (row["table"], row["out_of_range"]) == ("raw.lab_days", "1")
+    assert (status["rows"], status["out_of_range"]) == (1, 1)
+    assert values["frazil_database_out_of_range_values"] == [(("lab", "raw.lab_days"), 1.0)]
 
 
 def test_a_value_that_its_contract_refuses_exits_3_and_names_the_column(pg: Lab) -> None:

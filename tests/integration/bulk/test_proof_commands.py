@@ -110,6 +110,20 @@ def test_a_plan_has_the_chunks_that_a_load_makes(lab: Lab) -> None:
     assert len(planned["chunks"]) > 1
 
 
+def test_a_plan_shows_people_its_chunks_and_types_where_they_ask(lab: Lab) -> None:
+    lab.orders(6000)
+
+    [planned] = rows_of(frazil("bulk", "plan", "lab", "--json"))["tables"]
+    short = frazil("bulk", "plan", "lab").stdout
+    long = frazil("bulk", "plan", "lab", "--chunks", "--columns").stdout
+
+    ids = [chunk["id"] for chunk in planned["chunks"]]
+    assert len(ids) > 1
+    assert [one for one in ids if one in short] == []
+    assert [one for one in ids if one not in long] == []
+    assert re.search(r"amount\W+(numeric|decimal)\(12,2\)\W+decimal\(12, 2\)", long)
+
+
 @pytest.mark.parametrize("policy", ["keep_text", "null", "clamp"])
 def test_values_out_of_range_are_counted_whatever_becomes_of_them(pg: Lab, policy: str) -> None:
     pg.configure(out_of_range=policy)

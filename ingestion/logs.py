@@ -1,11 +1,19 @@
-"""JSON lines on standard error: one object per line with `event`, `source`, `table`, `run_id` where they apply."""
+"""JSON lines on standard error: one object per line with `event`, `source`, `table`, `run_id` where they apply.
+
+With FRAZIL_LOG_DIR the same lines go to a file there, which all processes append to and which may be rotated.
+"""
 
 import json
 import logging
 import sys
 from datetime import UTC, datetime
+from logging.handlers import WatchedFileHandler
 from typing import Any
 
+from ingestion.errors import UsageError
+from ingestion.settings import Settings
+
+FILE = "frazil.log"
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
@@ -17,6 +25,7 @@ class JsonFormatter(logging.Formatter):
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname.lower(),
             "logger": record.name,
+            "thread": record.threadName,
             "event": record.getMessage(),
         }
         line.update({key: value for key, value in record.__dict__.items() if key not in _STANDARD})
@@ -25,8 +34,15 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str, ensure_ascii=False)
 
 
-def configure_logging(level: str) -> None:
-    """Send the whole process's log to standard error as JSON lines."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+def configure_logging(settings: Settings) -> None:
+    """Send the whole process's log where the settings say. Raises UsageError when the file cannot be written."""
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if settings.log_dir is not None:
+        try:
+            settings.log_dir.mkdir(parents=True, exist_ok=True)
+            handlers.append(WatchedFileHandler(settings.log_dir / FILE, encoding="utf-8"))
+        except OSError as error:
+            raise UsageError(f"FRAZIL_LOG_DIR: {FILE} cannot be written there ({error})") from error
+    for handler in handlers:
+        handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=settings.log_level.upper(), handlers=handlers, force=True)

@@ -25,6 +25,7 @@ class Settings(BaseSettings):
         default="http://127.0.0.1:8090", description="URL senders post to, without a path; HubSpot signs it."
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_dir: Path | None = Field(default=None, description="Folder of frazil.log, beside standard error; unset: none.")
     spark_memory: str = Field(default="2g", description="Heap of the Spark driver.")
     threads: int = Field(default=4, ge=1, le=64, description="dbt models built at the same time.")
     webhook_body_bytes: int = Field(default=2 * 1024 * 1024, ge=1024, description="Largest body; above it 413.")

@@ -53,7 +53,7 @@ def load(
     from ingestion.bulk.sources import database
 
     settings = Settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings)
     found = database(settings.config_dir, source)
     if engine == "jdbc" and not dry_run:
         _start_spark(settings)

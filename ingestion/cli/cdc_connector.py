@@ -32,7 +32,7 @@ def register(source: str, as_json: bool) -> None:
     from ingestion.lake.catalog import open_catalog
 
     settings = Settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings)
     catalog = open_catalog(settings)
     try:
         with _client(source) as (database, cluster, client):

@@ -29,7 +29,7 @@ def repair(source: str, tables: str | None, wait_seconds: float, as_json: bool) 
     from ingestion.lake.catalog import open_catalog
 
     settings = Settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings)
     found = database(settings.config_dir, source)
     dialect = by_name(found.dialect)
     catalog = open_catalog(settings)

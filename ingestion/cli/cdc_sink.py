@@ -47,7 +47,7 @@ def sink(
     from ingestion.lake.catalog import open_catalog
 
     settings = Settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings)
     found = database(settings.config_dir, source)
     if "cdc" not in found.modes:
         raise UsageError(f"{source}: add cdc to its modes in config/sources.yaml first")

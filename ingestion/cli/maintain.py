@@ -69,7 +69,7 @@ def run(tables: tuple[str, ...], as_json: bool) -> None:
     from ingestion.runtime.spark import spark_session
 
     settings = Settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings)
     with build_lease(settings.home_dir):
         catalog = open_catalog(settings)
         plans = plan_lake(catalog, policies(Dbt(settings).manifest), tables)

@@ -38,7 +38,7 @@ def run(source: str, once: bool, metrics_port: int | None, as_json: bool) -> Non
     from ingestion.poll.run import Run
 
     settings = Settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings)
     found = database(settings.config_dir, source)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

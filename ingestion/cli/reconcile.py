@@ -41,7 +41,7 @@ def command(
     from ingestion.lake.catalog import open_catalog
 
     settings = Settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings)
     found = database(settings.config_dir, source)
     dialect = by_name(found.dialect)
     chosen = selected(found, dialect.tables(found), table_filter, table_names(tables))

@@ -35,7 +35,7 @@ def command(once: bool, watch: float | None, everything: bool, as_json: bool) ->
     if once and watch:
         raise click.UsageError("--once and --watch exclude each other")
     settings = Settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings)
     stopped = _stop_on_signals()
     progress = Progress(sys.stderr)
     builder = Builder(settings, open_catalog(settings), Dbt(settings, progress.on_event))

@@ -64,7 +64,7 @@ def run(
     if wait_seconds and not once:
         raise UsageError("--wait belongs to --once: without it a sink waits for good")
     settings = Settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

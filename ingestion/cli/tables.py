@@ -30,7 +30,7 @@ def validate(source: str, hide_empty: bool, no_check_missing: bool, as_json: boo
     from ingestion.lake.catalog import open_catalog
 
     settings = Settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings)
     found = database(settings.config_dir, source)
     dialect = by_name(found.dialect)
     tables = selected(found, dialect.tables(found), None, ())

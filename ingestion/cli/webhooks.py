@@ -52,7 +52,7 @@ def serve(host: str, port: int, workers: int, certificate: Path | None, key: Pat
     if (certificate is None) != (key is None):
         raise UsageError("TLS needs both: --certificate FILE --key FILE")
     settings = Settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings)
     sources = load_sources(settings.config_dir)
     address = Address(host, port, certificate, key)
 

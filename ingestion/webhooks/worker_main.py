@@ -27,7 +27,7 @@ def main() -> int:
     host, port = listener.getsockname()[:2]
     certificate, key = (Path(tls[0]), Path(tls[1])) if tls else (None, None)
     settings = Settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings)
     try:
         worker = Worker.of(settings, load_sources(settings.config_dir), Limits.of(settings), index=int(index))
         if os.getppid() == supervisor:  # else it died before it could be noticed

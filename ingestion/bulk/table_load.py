@@ -46,7 +46,8 @@ class Outcome:
     """What became of one table; `complete` was so before, `busy` is being loaded by another process.
 
     `out_of_range` counts values that their raw type could not hold, `discarded` rows that went to the quarantine
-    instead; `is_contract_broken` says why it failed.
+    instead; `is_contract_broken` says why it failed. `is_torn`: rows of one copy are of different moments of a source
+    without a change stream.
     """
 
     table: str
@@ -64,6 +65,7 @@ class Outcome:
     out_of_range: int = 0
     discarded: int = 0
     is_contract_broken: bool = False
+    is_torn: bool = False
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,13 @@ class TableLoad:
         run_id = self._run[0]
         mark = marks_of(self._raw.table)[run_id]
         self._job.state.complete(name, {run_id: mark})
+        if self._is_torn(mark):
+            log.warning("copy_is_torn", extra={"source": self._job.source.name, "table": name, "run_id": run_id})
         return self._outcome("loaded", run_id, mark, started)
+
+    def _is_torn(self, mark: Mark) -> bool:
+        """Whether rows of different moments are left as they are: no change stream will bring them in step."""
+        return mark.consistency == "per_chunk" and "cdc" not in self._job.source.modes
 
     def _complete(self) -> tuple[str, Mark] | None:
         """The newest complete copy, if there is no unfinished one after it; records it if that was missed."""
@@ -307,6 +315,7 @@ class TableLoad:
             resume=None if status in ("loaded", "complete") else self._resume(),
             out_of_range=mark.out_of_range,
             discarded=self._discarded,
+            is_torn=bool(mark.completed_at) and self._is_torn(mark),
         )
         if status != "complete":
             self._save(self._status(status, run_id, mark, error=error))

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 _SHOWN = ("table", "status", "rows", "chunks", "seconds", "rows_per_second", "consistency", "attempts", "out_of_range")
+_TORN = (
+    "its rows are of different moments, and without cdc in the source's modes nothing brings them in step\n"
+    "  for one moment: frazil bulk load {source} --tables {table} --no-resume --engine copy"
+)
 
 
 @click.command(help="Load the tables of SOURCE into raw; what is complete is skipped, what was stopped goes on.")
@@ -105,6 +109,8 @@ def _print(source: str, outcomes: "list[Outcome]", left_out: "Mapping[str, str]"
         print_rows([{name: row[name] for name in _SHOWN} for row in rows], title=source)
         print_left_out(left_out)
     for one in outcomes:
+        if one.is_torn:
+            click.echo(f"frazil: {one.source_table}: {_TORN.format(source=source, table=one.source_table)}", err=True)
         if one.status == "busy":
             click.echo(f"frazil: {one.error}", err=True)
         if one.status in ("failed", "interrupted"):

@@ -3,6 +3,11 @@
 import json
 from typing import Any
 
+from click.testing import CliRunner
+
+from ingestion.bulk.load import Load, Options
+from ingestion.bulk.progress import Board
+from ingestion.cli import cli
 from tests.integration.bulk.lab import Lab
 
 CLUSTERS = """
@@ -64,3 +69,39 @@ def test_what_is_complete_is_neither_announced_nor_committed_to_again(followed_l
     assert {name: one.status for name, one in third.items()} == {"late": "loaded", "orders": "complete"}
     assert lab.catalog.load_table("raw.lab_orders").metadata_location == before
     assert lab.rows("late").num_rows == 1
+
+
+def stop_in_the_middle(lab: Lab) -> None:
+    """Begin a copy of `orders` that the next load goes on with, in another snapshot."""
+    lab.orders(6000)
+    work = Load(lab.settings, lab.source, Options(parallel_tables=1))
+
+    class Stopping(Board):
+        def advance(self, table: str, rows: int) -> None:
+            super().advance(table, rows)
+            if self._tables[table].rows > 2500:
+                work.stop.set()
+
+    with Stopping() as board:
+        (outcome,) = work.run(board)
+    assert (outcome.status, outcome.is_torn) == ("interrupted", False)
+
+
+def test_a_copy_of_several_moments_is_told_where_no_log_brings_it_in_step(lab: Lab) -> None:
+    stop_in_the_middle(lab)
+
+    result = CliRunner().invoke(cli, ["bulk", "load", "lab", "--json"])
+
+    (row,) = json.loads(result.stdout)["tables"]
+    assert (result.exit_code, row["status"], row["consistency"], row["is_torn"]) == (0, "loaded", "per_chunk", True)
+    assert f"{row['source_table']}: its rows are of different moments" in result.stderr
+    assert f"frazil bulk load lab --tables {row['source_table']} --no-resume --engine copy" in result.stderr
+    assert '"event": "copy_is_torn"' in result.stderr
+
+
+def test_a_copy_of_several_moments_that_the_log_brings_in_step_is_not_told(followed_lab: Lab) -> None:
+    stop_in_the_middle(followed_lab)
+
+    outcome = followed_lab.load()["orders"]
+
+    assert (outcome.status, outcome.consistency, outcome.is_torn) == ("loaded", "per_chunk", False)

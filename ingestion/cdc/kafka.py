@@ -16,6 +16,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
+from ingestion.cdc.entering import entered, made, next_step, reason
 from ingestion.errors import FrazilError, PermanentError, RetryableError
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,8 @@ class Stream:
         self._lock = threading.Lock()
         self.is_assigned = False
         self._trouble: FrazilError | None = None
-        self._consumer = Consumer(
+        self._consumer = made(
+            Consumer,
             {
                 **config,
                 "group.id": group,
@@ -85,7 +87,7 @@ class Stream:
                 "fetch.queue.backoff.ms": "20",  # else a queue that was full once is left empty for a second
                 "socket.keepalive.enable": "true",
                 "error_cb": self._error,
-            }
+            },
         )
         self._consumer.subscribe([pattern], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._gone)
 
@@ -159,14 +161,8 @@ class Stream:
             return -1
 
     def topics(self, seconds: float = 10) -> list[str]:
-        """All topics of the cluster. Raises RetryableError when it does not answer."""
-        try:
-            return sorted(self._consumer.list_topics(timeout=seconds).topics)
-        except KafkaException as error:
-            raise RetryableError(
-                f"Kafka at {self.servers} does not answer ({error.args[0].str()}); "
-                "see that it runs (`frazil stack status`) and that the address is right"
-            ) from error
+        """All topics of the cluster. Raises as `entered` does."""
+        return sorted(entered(self._config, seconds)[1])
 
     def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
         """The broker's own id of each topic: a topic that was deleted and made anew has another."""
@@ -236,7 +232,10 @@ class Stream:
             if now - self._said.get(error.name(), float("-inf")) < _SAY_AGAIN_AFTER:
                 return
             self._said[error.name()] = now
-        log.warning("kafka_trouble", extra={"servers": self.servers, "reason": error.str(), "next": "tried again"})
+        log.warning(
+            "kafka_trouble",
+            extra={"servers": self.servers, "reason": reason(error), "next": f"tried again; {next_step(error)}"},
+        )
 
 
 def _place(message: Message) -> Place:

@@ -10,6 +10,7 @@ from pyiceberg.catalog import Catalog
 
 from ingestion.bulk.sources import DatabaseSource
 from ingestion.cdc.clusters import KafkaCluster
+from ingestion.cdc.entering import entered, made
 from ingestion.cdc.offsets import offsets_of
 from ingestion.cdc.topics import unreachable
 from ingestion.errors import RetryableError
@@ -33,14 +34,14 @@ class Lag:
 
 
 class Behind:
-    """Kafka and the lake of one source, looked at together; close it. Raises RetryableError when Kafka is away."""
+    """Kafka and the lake of one source, looked at together; close it. Raises as `entered` does when Kafka is away."""
 
     def __init__(self, catalog: Catalog, source: DatabaseSource, cluster: KafkaCluster) -> None:
         self._catalog, self._source, self._cluster = catalog, source, cluster
         self._pattern = re.compile(re.escape(source.name) + r"\.[^.]+\..+")
         options = {"group.id": f"frazil-{source.name}", "enable.auto.commit": False, "log_level": 0}
         reading = {"isolation.level": "read_committed", "enable.partition.eof": True, "fetch.message.max.bytes": 65536}
-        self._consumer = Consumer({**cluster.client(), **options, **reading})
+        self._consumer = made(Consumer, {**cluster.client(), **options, **reading})
 
     def close(self) -> None:
         self._consumer.close()
@@ -48,7 +49,7 @@ class Behind:
     def look(self) -> list[Lag]:
         """Every partition of the source's topics, in their order."""
         try:
-            known = self._consumer.list_topics(timeout=_SECONDS).topics
+            _, known = entered(self._cluster.client(), _SECONDS)
             topics = sorted(topic for topic in known if self._pattern.fullmatch(topic))
             places = [(topic, number) for topic in topics for number in known[topic].partitions]
             done = self._done(places)

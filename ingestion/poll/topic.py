@@ -12,6 +12,7 @@ from pyiceberg.catalog import Catalog
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingestion.cdc.clusters import KafkaCluster
+from ingestion.cdc.entering import made
 from ingestion.cdc.making import ensure_topics
 from ingestion.cdc.topics import unreachable
 from ingestion.errors import PermanentError, RetryableError
@@ -75,7 +76,8 @@ class TopicBus:
 
     def _new_producer(self) -> Producer:
         """Ends the transactions of every producer before it."""
-        producer = Producer(
+        producer = made(
+            Producer,
             {
                 **self._cluster.client(),
                 "transactional.id": f"frazil-poll-{self._raw_name}",
@@ -83,7 +85,7 @@ class TopicBus:
                 "acks": "all",
                 "linger.ms": "5",
                 "log_level": "0",
-            }
+            },
         )
         producer.init_transactions(_SECONDS)
         return producer

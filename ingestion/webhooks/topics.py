@@ -15,8 +15,9 @@ from typing import NamedTuple
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from ingestion.cdc.clusters import KafkaCluster
+from ingestion.cdc.entering import made, reason
 from ingestion.cdc.making import ensure_topics
-from ingestion.errors import RetryableError
+from ingestion.errors import FrazilError
 from ingestion.lake.letters import headers_of, topic_of, topics_of
 from ingestion.webhooks.ids import HOUR, KnownIds
 from ingestion.webhooks.journal import ID_BYTES, Delivery
@@ -29,6 +30,7 @@ _MOST_BYTES = 8 << 20
 _OF_ONE = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG, KafkaError.INVALID_MSG_SIZE)  # message, not Kafka
 _PROBE_SECONDS = 1.0
 _FORGET_SECONDS = 60.0
+_SAY_AGAIN_SECONDS = 60.0
 
 
 class Bus(NamedTuple):
@@ -68,8 +70,9 @@ class TopicWriter:
         self._is_up = False
         self._loop = asyncio.get_running_loop()
         self._done: list[_Sent] = []  # the thread's own
-        self._lost: KafkaError | None = None  # the thread's own, as the next three are
-        self._answers, self._probe_at, self._forget_at = False, 0.0, time.monotonic() + _FORGET_SECONDS
+        self._lost: KafkaError | None = None  # the thread's own, as the next four are
+        self._answers, self._probe_at, self._say_at = False, 0.0, 0.0
+        self._forget_at = time.monotonic() + _FORGET_SECONDS
         self._is_stopping = False
         self._producer = self._new_producer()
         self._thread = threading.Thread(target=self._run, name="bus", daemon=True)
@@ -142,9 +145,9 @@ class TopicWriter:
             for number, stored in enumerate(answers):
                 _answered(stored, number == 0)
 
-    def _became(self, is_up: bool, reason: str) -> None:
+    def _became(self, is_up: bool, why: str) -> None:
         if is_up != self._is_up:
-            log.warning("bus_state", extra={"servers": self._bus.cluster.bootstrap, "up": is_up, "reason": reason})
+            log.warning("bus_state", extra={"servers": self._bus.cluster.bootstrap, "up": is_up, "reason": why})
         self._is_up = is_up
         self._on_state(is_up)
 
@@ -164,12 +167,12 @@ class TopicWriter:
     def _round(self) -> None:
         self._producer.poll(0.02)
         if self._lost is not None:
-            reason, self._lost = self._lost, None
+            lost, self._lost = self._lost, None
             self._answers = False
-            self._loop.call_soon_threadsafe(self._became, False, reason.str())
+            self._loop.call_soon_threadsafe(self._became, False, reason(lost))
             self._producer.purge()
             self._producer.poll(0)
-            if reason.fatal():
+            if lost.fatal():
                 self._producer = self._new_producer()
             self._lost = None  # what was purged says so, too
         if self._done:
@@ -184,17 +187,22 @@ class TopicWriter:
             self._loop.call_soon_threadsafe(self._forget)
 
     def _probed(self) -> bool:
-        """Whether Kafka answers and has every topic."""
+        """Whether Kafka answers and has every topic; why not is told at the first try, and now and then again."""
         try:
             ensure_topics(self._bus.cluster, self._topics, self._bus.partitions, seconds=2, most_bytes=_MOST_BYTES)
-        except RetryableError:
+        except FrazilError as error:
+            if time.monotonic() >= self._say_at:
+                self._say_at = time.monotonic() + _SAY_AGAIN_SECONDS
+                facts = {"servers": self._bus.cluster.bootstrap, "up": False, "reason": str(error)}
+                log.warning("bus_state", extra={**facts, "next": "the journal takes deliveries; tried again"})
             return False
-        self._lost = None
+        self._lost, self._say_at = None, 0.0
         self._loop.call_soon_threadsafe(self._became, True, "it answers")
         return True
 
     def _new_producer(self) -> Producer:
-        return Producer(
+        return made(
+            Producer,
             {
                 **self._bus.cluster.client(),
                 "acks": "all",
@@ -206,7 +214,7 @@ class TopicWriter:
                 "reconnect.backoff.max.ms": "1000",
                 "log_level": "0",  # what matters comes to `error_cb`
                 "error_cb": self._error,
-            }
+            },
         )
 
     def _error(self, error: KafkaError) -> None:

@@ -30,6 +30,11 @@ class TestBus:
         return self.kafka.facts().address
 
     @property
+    def client(self) -> dict[str, str]:
+        """How librdkafka enters it."""
+        return {"bootstrap.servers": self.bootstrap}
+
+    @property
     def connect_url(self) -> str:
         return self.connect.facts().url
 

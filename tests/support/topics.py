@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
@@ -11,22 +11,30 @@ from confluent_kafka.cimpl import NewTopic
 from pyiceberg.catalog import Catalog
 
 from ingestion.cdc.sink import Limits, Sink, Totals
-from tests.support.bus import TestBus
 from tests.support.databases import TestPostgres
 from tests.support.sources import source_of
+
+
+class Broker(Protocol):
+    """A Kafka for a test's topic: how clients enter it, and a source's name that no other test has."""
+
+    @property
+    def client(self) -> dict[str, str]: ...
+
+    def name(self) -> str: ...
 
 
 class Topic:
     """A topic of a table `items (id bigint primary key, note text)`, filled by the test instead of by Debezium."""
 
-    def __init__(self, bus: TestBus, postgres: TestPostgres, catalog: Catalog, partitions: int = 1) -> None:
+    def __init__(self, bus: Broker, postgres: TestPostgres, catalog: Catalog, partitions: int = 1) -> None:
         facts = postgres.database()
         with postgres.connect(facts.database) as connection:
             connection.execute(b"create table items (id bigint primary key, note text)")
         self.source = source_of(facts, "postgres", bus.name(), modes=("bulk", "cdc"))
         self.name = f"{self.source.name}.public.items"
         self.catalog, self.bus = catalog, bus
-        self.admin = AdminClient({"bootstrap.servers": bus.bootstrap})
+        self.admin = AdminClient({**bus.client})
         self.make(partitions)
 
     def make(self, partitions: int = 1) -> None:
@@ -40,15 +48,13 @@ class Topic:
         self.put_bytes([event(number, self.source.name) for number in numbers], partition)
 
     def put_bytes(self, values: Sequence[bytes], partition: int = 0) -> None:
-        producer = Producer({"bootstrap.servers": self.bus.bootstrap})
+        producer = Producer(self.bus.client)
         for value in values:
             producer.produce(self.name, value, key=b"{}", partition=partition)
         producer.flush(10)
 
     def sink(self, limits: Limits | None = None, **more: Any) -> Sink:
-        return Sink(
-            self.catalog, self.source, {"bootstrap.servers": self.bus.bootstrap}, self.source.name, limits, **more
-        )
+        return Sink(self.catalog, self.source, self.bus.client, self.source.name, limits, **more)
 
     def drain(self, **more: Any) -> Totals:
         sink = self.sink(**more)

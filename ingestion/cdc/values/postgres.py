@@ -17,6 +17,7 @@ _INFINITE_DAYS = {-2147472692: "infinity", -2147472691: "-infinity"}
 _FIRST_TIMESTAMP = -210_866_803_200_000_000  # 4713 BC
 _SPECIAL = {"NAN": "NaN", "POSITIVE_INFINITY": "Infinity", "NEGATIVE_INFINITY": "-Infinity"}
 _ISO = re.compile(r"([+-]?)(\d+)-(\d\d)-(\d\d)T(\d\d:\d\d:\d\d)(\.\d+)?Z")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:E-?\d+)?")
 _ZERO_PART = re.compile(r"(?<![\d.])-?0(?:\.0*)?[YMDHS]")
 
 
@@ -216,6 +217,11 @@ def _point(value: Mapping[str, float]) -> str:
     return f"({_float(value['x'])},{_float(value['y'])})"
 
 
+def _drawn(value: Any) -> str:
+    """Shapes come as bytes of a text whose numbers are written as Java writes them."""
+    return _NUMBER.sub(lambda found: _float(float(found[0])), _printed(value))
+
+
 def _float(value: float) -> str:
     """The shortest text that reads back to the same double, as the server prints it."""
     text = repr(value)
@@ -245,5 +251,6 @@ _FORMS: Mapping[str, Callable[[Any], str]] = {
     "interval": _interval,
     "hstore": _hstore,
     "point": _point,
+    "drawn": _drawn,
     "printed": _printed,
 }

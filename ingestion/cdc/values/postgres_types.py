@@ -41,6 +41,12 @@ _FORMS = {
     "bit": "bits",
     "varbit": "bits",
     "point": "point",
+    "line": "drawn",
+    "lseg": "drawn",
+    "box": "drawn",
+    "path": "drawn",
+    "polygon": "drawn",
+    "circle": "drawn",
 }
 _KNOWN_TEXTS = {
     *("text", "varchar", "bpchar", "char", "name", "uuid", "xml", "inet", "cidr", "macaddr", "macaddr8", "tsvector"),

@@ -68,6 +68,7 @@ def _postgres(kind: str, carrier: Carrier = TEXT, can_overflow: bool = True) -> 
         ("string", Carrier("hstore"), '{"bb":"1","a":null}', '{"a": null, "bb": "1"}', None),
         ("string", Carrier("point"), {"x": 0.1, "y": -2.0, "wkb": "", "srid": None}, "(0.1,-2)", None),
         ("string", Carrier("printed"), "MC8xNkIzNzQ4", "0/16B3748", None),
+        ("string", Carrier("drawn"), "PCgwLjEsLTAuMCksMS4wRTMwMD4=", "<(0.1,-0),1e+300>", None),
         ("string", PAIR, base64.b64encode(b'(1,"a ""b"", c")').decode(), '{"a":1,"b":"a \\"b\\", c"}', None),
         ("string", PAIR, "KDEsKQ==", '{"a":1,"b":null}', None),
         ("string", Carrier("array", parts=(PAIR,)), ["KDEseCk="], '[{"a":1,"b":"x"}]', None),

@@ -16,7 +16,7 @@ from tests.unit.bulk.test_oracle_statements import SOURCE, column, described
 
 WHOLE = Chunk("x", "", 0, 0)
 TABLES: dict[str, Rows] = {
-    "from all_tables": [("SCOTT", "ORDERS", 1000, 10**9), ("SCOTT", "NOTES", 10, 8192)],
+    "from all_tables t": [("SCOTT", "ORDERS", 1000, 10**9), ("SCOTT", "NOTES", 10, 8192)],
     "from all_tab_cols": [
         ("SCOTT", "NOTES", "TEXT", "CLOB", None, None, "Y"),
         ("SCOTT", "ORDERS", "ORDER_ID", "NUMBER", 10, 0, "N"),
@@ -25,7 +25,7 @@ TABLES: dict[str, Rows] = {
     "from all_constraints": [
         ("SCOTT", "ORDERS", "P", "ORDERS_PK", "ORDER_ID", None, None, None),
     ],
-    "from all_objects": [("SCOTT", "SEEN", "VIEW")],
+    "from all_objects": [("SCOTT", "SEEN", "VIEW"), ("SCOTT", "SESSION_ROWS", "TEMPORARY TABLE")],
 }
 HELD: dict[str, Rows] = {
     "current_scn": [(987,)],
@@ -80,20 +80,24 @@ def test_discovery_asks_for_the_tables_columns_and_keys_of_its_schemas(monkeypat
         "c.r_constraint_name left join all_cons_columns q on q.owner = r.owner and q.constraint_name = "
         "r.constraint_name and q.position = k.position where c.owner in ('SCOTT', 'O''BRIEN') and c.constraint_type "
         "in ('P', 'R') order by c.owner, c.table_name, c.constraint_name, k.position",
-        "select t.owner, t.table_name, nvl(t.num_rows, 0), nvl(t.blocks, 0) * 8192 from all_tables t where t.owner in "
-        "('SCOTT', 'O''BRIEN') and t.temporary = 'N' and t.nested = 'NO' and t.secondary = 'N' and t.iot_type is null "
-        "and not exists ( select 1 from all_mviews m where m.owner = t.owner and m.mview_name = t.table_name) "
-        "order by t.owner, t.table_name",
+        "select t.owner, t.table_name, nvl(t.num_rows, 0), greatest(nvl(t.blocks, 0) * 8192, nvl(t.num_rows, 0) * "
+        "nvl(t.avg_row_len, 0)) from all_tables t where t.owner in ('SCOTT', 'O''BRIEN') and t.temporary = 'N' and "
+        "t.nested = 'NO' and t.secondary = 'N' and nvl(t.iot_type, 'IOT') = 'IOT' and not exists ( select 1 from "
+        "all_mviews m where m.owner = t.owner and m.mview_name = t.table_name) order by t.owner, t.table_name",
     ]
     assert one_line(server.sent[-1]) == (
         "select owner, object_name, object_type from all_objects where owner in ('SCOTT', 'O''BRIEN') and object_type "
-        "in ('VIEW', 'MATERIALIZED VIEW') order by owner, object_name"
+        "in ('VIEW', 'MATERIALIZED VIEW') union all select owner, table_name, 'TEMPORARY TABLE' from all_tables where "
+        "owner in ('SCOTT', 'O''BRIEN') and temporary = 'Y' order by 1, 2"
     )
     assert [(table.raw_name, table.key, len(table.columns)) for table in found] == [
         ("raw.erp_orders", ("ORDER_ID",), 2),
         ("raw.erp_notes", (), 1),
     ]
-    assert left_out == {"SCOTT.SEEN": "a view: its rows are in other tables"}
+    assert left_out == {
+        "SCOTT.SEEN": "a view: its rows are in other tables",
+        "SCOTT.SESSION_ROWS": "a temporary table: its rows are those of single sessions",
+    }
 
 
 def test_the_position_is_taken_after_the_oldest_open_transaction_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -367,7 +371,7 @@ def test_check_names_columns_that_are_not_read_and_schemas_without_tables(monkey
     columns = [*TABLES["from all_tab_cols"], ("SCOTT", "ORDERS", "OLD", "LONG", None, None, "Y")]
 
     found = checked(monkeypatch, {"from all_tab_cols": columns}, modes=("bulk",))
-    empty = checked(monkeypatch, {"from all_tables": []}, modes=("bulk",))
+    empty = checked(monkeypatch, {"from all_tables t": []}, modes=("bulk",))
 
     problem = "columns SCOTT.ORDERS.OLD is not read: LONG cannot be read in parts; long_columns is exclude"
     assert "long_columns" in found[problem].fix

@@ -1,6 +1,7 @@
 """What all DAGs have in common: how often a task is tried, and who is told.
 
-None has a start date: a scheduler that was just started runs nothing of the past, but waits for the next tick.
+None has a start date: a scheduler that was just started runs nothing of the past but a tick of
+the last minutes, and waits for the next one.
 """
 
 import os

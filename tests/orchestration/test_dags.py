@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,8 @@ def test_every_dag_has_one_run_at_a_time_retries_and_an_alert(dags: dict[str, An
         for task in dag.tasks:
             if not task.task_id.endswith(("dbt_producer_watcher", "dbt_producer_watcher_done")):
                 assert task.retries >= 1, task.task_id
+                pauses = (task.retry_delay, task.retry_exponential_backoff, task.max_retry_delay)
+                assert pauses == (timedelta(seconds=10), 2.0, timedelta(minutes=5)), task.task_id
                 assert task_failed in _callbacks(task), task.task_id
 
 

@@ -118,6 +118,26 @@ def test_the_clock_starts_runs_and_marts_are_told_when_they_have_changed(place: 
         assert sold(settings) == 55
 
 
+def test_a_lake_that_is_away_is_tried_again_after_a_pause(place: tuple[Path, Settings]) -> None:
+    project, settings = place
+    catalog = settings.home_dir / "catalog.db"
+    catalog.mkdir()
+    task = "ingestion.drain_journals"
+
+    with Server(project, settings, **NEW_DATA_ALONE) as airflow:
+        run = airflow.start_run()
+        wait_until(lambda: airflow.tasks(run)[task]["state"] == "up_for_retry", 240, airflow.last_words)
+        catalog.rmdir()
+        done = airflow.finished_run(0)
+        assert (done["dag_run_id"], done["state"]) == (run["dag_run_id"], "success"), airflow.last_words()
+        first, second = airflow.tries(run, task)
+
+    assert (first["try_number"], second["try_number"], second["state"]) == (1, 2, "success")
+    assert _seconds(first["end_date"], second["start_date"]) >= 10
+    assert [one for one in alerts(settings) if one["dag"] == PIPELINE] == []
+    assert sold(settings) == 50
+
+
 def test_a_build_whose_process_is_killed_in_mid_model_fails_and_the_next_run_repairs(
     place: tuple[Path, Settings],
 ) -> None:
@@ -231,6 +251,10 @@ def in_mid_model(airflow: Server, before: dict[str, int]) -> psutil.Process:
 
     wait_until(is_there, 240, airflow.last_words)
     return _builders(airflow)[0]
+
+
+def _seconds(earlier: str, later: str) -> float:
+    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
 
 
 def _builders(airflow: Server) -> list[psutil.Process]:

@@ -1,11 +1,11 @@
 {#-
-changes_sql(candidates, target, columns, are_few): the rows to write, as the model's columns, with `_is_gone` for rows to
-delete. Of few of many, `_is_new` tells those whose key is not stored yet, and, where positions decide, `_is_whole` those
-that nothing of the stored row is kept of but what a narrow look at it tells.
+changes_sql(candidates, target, columns, are_few, repeats): the rows to write, as the model's columns, with `_is_gone` for
+rows to delete. Of few of many, `_is_new` tells those whose key is not stored yet, and, where positions decide, `_is_whole`
+those that nothing of the stored row is kept of but what a narrow look at it tells. `repeats`: `may_repeat` holds of some.
 -#}
-{% macro changes_sql(candidates, target, columns, are_few=false) -%}
+{% macro changes_sql(candidates, target, columns, are_few=false, repeats=true) -%}
     {%- if merges_by_position() -%}
-        {{ later_rows(candidates, target, columns, are_few) }}
+        {{ later_rows(candidates, target, columns, are_few, repeats) }}
     {%- else -%}
         {{ different_rows(candidates, target, columns, are_few) }}
     {%- endif -%}
@@ -56,8 +56,8 @@ row may also turn out to be missing in a copy, and the other way round.
 {%- endmacro %}
 
 {#- Of few of many only the columns that places are told by are read from the stored table, unless a candidate may repeat. -#}
-{% macro later_rows(candidates, target, columns, are_few) -%}
-    {%- set compares = in_copies_too() and not (are_few and not rows_where(candidates, may_repeat(columns))) -%}
+{% macro later_rows(candidates, target, columns, are_few, repeats) -%}
+    {%- set compares = in_copies_too() and (repeats or not are_few) -%}
     select
         candidates.*,
         false as _is_gone

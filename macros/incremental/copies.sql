@@ -9,7 +9,8 @@ is_read: whether this model knew of it at its last successful run. Rows of other
     {% endif %}
     {% set condition = " where table_name = '" ~ relation_name(relation) ~ "'" %}
     {% set read = [] %}
-    {% if state.last_pin is not none %}
+    {% set is_unchanged = state.last_pin == state.pin %}
+    {% if state.last_pin is not none and not is_unchanged %}
         {% for row in run_query(
             "select concat('@', _run_id) from " ~ runs ~ ' ' ~ version_as_of(state.last_pin) ~ condition
         ).rows %}
@@ -25,7 +26,8 @@ is_read: whether this model knew of it at its last successful run. Rows of other
         {% set run_id = marked_value(row[0]) %}
         {% do found.append({
             'run_id': run_id, 'position': marked_value(row[1]), 'consistency': marked_value(row[2]),
-            'started_at': marked_value(row[3]), 'completed_at': marked_value(row[4]), 'is_read': run_id in read,
+            'started_at': marked_value(row[3]), 'completed_at': marked_value(row[4]),
+            'is_read': is_unchanged or run_id in read,
         }) %}
     {% endfor %}
     {% do return(placed_copies(found | sort(attribute='completed_at,run_id'))) %}

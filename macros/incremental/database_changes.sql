@@ -57,7 +57,7 @@ Models say so with meta {'merge_by': 'position', 'copies': true}: the merge then
                     {{ content_hash(identified_by or []) }} as _content_hash,
                     {%- endif %}
                     {{ place_in_source(reading.copies) }} as _place
-                from {{ relation }} {{ pin_clause(reading.state) }}
+                from {{ relation }} {{ reading.rows or pin_clause(reading.state) }}
             ) as placed
             where {{ reading.condition }}
         ) as events
@@ -114,7 +114,7 @@ stand behind the newest's beginning. A copy that turns up late, behind newer one
     {% set runs_state = parent_state(runs) %}
     {% set copies = known_copies(relation, runs, runs_state) %}
     {% set state = parent_state(relation) %}
-    {% set reading = {'state': state, 'copies': copies, 'note': '', 'condition': 'true', 'lacking': []} %}
+    {% set reading = {'state': state, 'copies': copies, 'note': '', 'condition': 'true', 'lacking': [], 'rows': none} %}
     {% if runs_state.pin is not none %}
         {% do reading.update({'note': '-- copies: ' ~ relation_name(runs) ~ ' ' ~ pin_clause(runs_state)}) %}
     {% endif %}
@@ -122,6 +122,10 @@ stand behind the newest's beginning. A copy that turns up late, behind newer one
         {% do reading.update({'condition': due_rows(relation, state, copies, keys)}) %}
         {% if keys and state.pin is not none and reading.condition != 'false' %}
             {% do read_keys_whole(relation, reading, key_values(keys, overflowing)) %}
+        {% endif %}
+        {% if model.unique_id in run_state().log_alone and not reading.lacking %}
+            {% set rows = appended_since(relation) %}
+            {% do reading.update({'rows': rows, 'condition': reading.condition if rows is none else in_log(keys)}) %}
         {% endif %}
     {% endif %}
     {% do return(reading) %}
@@ -156,22 +160,27 @@ stand behind the newest's beginning. A copy that turns up late, behind newer one
 {% macro due_rows(relation, state, copies, keys) %}
     {% set new = copies | rejectattr('is_read') | list %}
     {% set read = copies | selectattr('is_read') | list %}
-    {% set in_log = "_load_type <> 'batch' and _op <> 't'" if keys else 'false' %}
     {% if state.last_pinned_at is none %}
-        {% do return('(' ~ in_log ~ ') or ' ~ in_copies(copies)) %}
+        {% do return('(' ~ in_log(keys) ~ ') or ' ~ in_copies(copies)) %}
     {% elif not new and state.last_pin is not none and state.last_pin == state.pin %}
         {% do return('false') %}
     {% elif read and new and new[0].place < read[-1].place %}
-        {% do return('(' ~ in_log ~ ') or ' ~ in_copies(copies)) %}
+        {% do return('(' ~ in_log(keys) ~ ') or ' ~ in_copies(copies)) %}
     {% endif %}
     {% set recent = '_loaded_at > ' ~ lookback_literal(state) %}
     {% set standing = standing_copies(relation, state, copies, read) %}
-    {% if not new and not (read and has_late_rows(relation, state, copies, standing, in_log ~ ' and ' ~ recent)) %}
-        {% do run_state().log_alone.append(model.unique_id) %}
-        {% do return(in_log ~ ' and ' ~ recent) %}
+    {% set told = log_told(relation, state, copies, standing, keys, recent) if keys and not new else none %}
+    {% if not new and not (told and told.is_late) %}
+        {% do run_state().log_alone.update({model.unique_id: told}) %}
+        {% do return(in_log(keys) ~ ' and ' ~ recent) %}
     {% endif %}
     {% set after = (" and (_place > '" ~ read[-1].place ~ "' or " ~ recent ~ ')') if read else '' %}
-    {% do return('(' ~ in_log ~ after ~ ') or ' ~ in_copies(standing + new)) %}
+    {% do return('(' ~ in_log(keys) ~ after ~ ') or ' ~ in_copies(standing + new)) %}
+{% endmacro %}
+
+{#- The log's rows that tell of one row each; none where there is no telling which row they mean. -#}
+{% macro in_log(keys) %}
+    {% do return("_load_type <> 'batch' and _op <> 't'" if keys else 'false') %}
 {% endmacro %}
 
 {#-
@@ -194,20 +203,26 @@ made when the newest began, as when its table was truncated meanwhile.
 {% endmacro %}
 
 {#-
-Log rows from before the end of a copy that stands must not replace what that copy has. The stored row cannot tell: copies
-that repeat its values do not touch it (`later_rows`). So the copy is read again; a log is rarely that late.
+log_told(relation, state, copies, standing, keys, recent): of the log's rows that are due, whether there are such from before
+the end of a copy that stands (`is_late`), and such that make rows (`makes_rows`) instead of changing or deleting them.
+
+A late row must not replace what that copy has. The stored row cannot tell: copies that repeat its values do not touch it
+(`later_rows`). So the copy is read again; a log is rarely that late.
 -#}
-{% macro has_late_rows(relation, state, copies, standing, condition) %}
-    {% set last_place = "'" ~ standing[-1].place ~ "'" %}
+{% macro log_told(relation, state, copies, standing, keys, recent) %}
+    {% set appended = appended_since(relation) %}
+    {% set due = (version_as_of(state.pin) ~ ' where ' ~ recent ~ ' and ') if appended is none else (appended ~ ' where ') %}
+    {% set late = 'false' %}
     {% if standing | rejectattr('consistency', 'eq', 'snapshot') | list %}
-        {% set last_place = '(select max(' ~ place_in_source(copies) ~ ') from ' ~ relation ~ ' '
+        {% set late = place_in_source(copies) ~ ' < (select max(' ~ place_in_source(copies) ~ ') from ' ~ relation ~ ' '
             ~ version_as_of(state.pin) ~ ' where ' ~ in_copies(standing) ~ ')' %}
+    {% elif standing %}
+        {% set late = place_in_source(copies) ~ " < '" ~ standing[-1].place ~ "'" %}
     {% endif %}
-    {% set found = run_query(
-        'select 1 from ' ~ relation ~ ' ' ~ version_as_of(state.pin) ~ ' where ' ~ condition ~ ' and '
-        ~ place_in_source(copies) ~ ' < ' ~ last_place ~ ' limit 1'
-    ) %}
-    {% do return(found.rows | length > 0) %}
+    {% set row = run_query(
+        "select count_if(" ~ late ~ "), count_if(_op not in ('u', 'd')) from " ~ relation ~ ' ' ~ due ~ in_log(keys)
+    ).rows[0] %}
+    {% do return({'is_late': row[0] | int > 0, 'makes_rows': row[1] | int > 0}) %}
 {% endmacro %}
 
 {#- The time that `since_watermark` reads from. -#}

@@ -11,7 +11,7 @@ The one way tables above raw are written on Spark: compute what differs from the
 - `meta.few_of_many`: a run changes few rows of a table of many, as what a database's log brought does (`log_alone`). The
   stored table is looked through for these, never sorted: new rows are appended, behind a merge of the others if there are
   any. A run that dies between the two has not moved its watermark, and the next one writes what is missing.
-- When nothing differs, nothing is committed.
+- When nothing differs, nothing is committed, but for changes that a run has merged which died before its watermark moved.
 -#}
 {% materialization incremental, adapter='spark', supported_languages=['sql'] %}
     {% set target = this.incorporate(type='table') %}
@@ -59,11 +59,17 @@ The one way tables above raw are written on Spark: compute what differs from the
         {% do get_assert_columns_equivalent(sql) %}
     {% endif %}
     {% set columns = adopt_new_columns(candidates, existing) %}
-    {% set candidate_count = rows_where(candidates, 'true') if is_kept else none %}
+    {% set counts = candidate_counts(candidates, columns) if is_kept else none %}
     {% set row_count = 0 %}
-    {% if candidate_count != 0 %}
-        {% set are_few = of_many and candidate_count <= var('most_rows_handed_out') %}
-        {% set row_count = merge_candidates(candidates, target, columns, are_few) %}
+    {% if not is_kept or counts.all %}
+        {% set are_few = of_many and counts.all <= var('most_rows_handed_out') %}
+        {% if are_few and are_stored(counts) %}
+            {% set row_count = merge_stored(candidates, target, columns, counts) %}
+        {% endif %}
+        {% if not is_kept or row_count < counts.all %}
+            {% set repeats = not is_kept or counts.repeating %}
+            {% set row_count = row_count + merge_candidates(candidates, target, columns, are_few, repeats) %}
+        {% endif %}
     {% endif %}
     {% do run_query('drop view if exists ' ~ candidates) %}
     {% if not row_count %}
@@ -74,13 +80,43 @@ The one way tables above raw are written on Spark: compute what differs from the
     {% endcall %}
 {% endmacro %}
 
+{#- How many candidates there are, may repeat what is stored (`may_repeat`), and tell of a delete: one look at them. -#}
+{% macro candidate_counts(candidates, columns) %}
+    {% set repeating = may_repeat(columns) if merges_by_position() and in_copies_too() else 'false' %}
+    {% set deleting = '_deleted_position is not null' if '_deleted_position' in columns else 'false' %}
+    {% set row = run_query(
+        'select count(*), count_if(' ~ repeating ~ '), count_if(' ~ deleting ~ ') from ' ~ candidates
+    ).rows[0] %}
+    {% do return({'all': row[0] | int, 'repeating': row[1] | int, 'deleting': row[2] | int}) %}
+{% endmacro %}
+
+{#- Whether a log told of changes and deletes alone, none of which may repeat what is stored: all keys should be there. -#}
+{% macro are_stored(counts) %}
+    {% set told = run_state().log_alone.get(model.unique_id) %}
+    {% do return(told and not told.makes_rows and not counts.repeating) %}
+{% endmacro %}
+
+{#-
+Merges candidates that should all be stored, without looking for them first, and returns how many rows that changed: if not
+all, the others are looked for. The merge guards their order itself.
+-#}
+{% macro merge_stored(candidates, target, columns, counts) %}
+    {% call statement('merge') %}
+        {{ merge_statement(
+            target, '(select *, false as _is_new, false as _is_gone from ' ~ candidates ~ ')', columns,
+            into_stored=true, are_whole=not counts.deleting
+        ) }}
+    {% endcall %}
+    {% do return(rows_added(target)) %}
+{% endmacro %}
+
 {#- Merges what differs and returns how many rows that was. `are_few` hands the candidates to each task of a scan. -#}
-{% macro merge_candidates(candidates, target, columns, are_few) %}
+{% macro merge_candidates(candidates, target, columns, are_few, repeats) %}
     {% set changes = this.identifier ~ '__changes' %}
     {% do run_query('drop view if exists ' ~ changes) %}
     {% call statement('changes') %}
         cache lazy table {{ changes }} as
-        {{ changes_sql(candidates, target, columns, are_few) }}
+        {{ changes_sql(candidates, target, columns, are_few, repeats) }}
     {% endcall %}
     {% if are_few %}
         {% set row_count = write_few(changes, target, columns) %}

@@ -53,3 +53,12 @@ A delete carries no values: a row keeps those of its latest change (`_position`)
         case when {{ is_later_change('changes', 'stored', columns) }} then changes.{{ name }} else stored.{{ name }} end
     {%- endif -%}
 {%- endmacro %}
+
+{#- rows_added(table): the rows that the newest commit of this run wrote to a table; a row that was changed is one. -#}
+{% macro rows_added(table) %}
+    {% set rows = run_query(
+        "select concat('@', element_at(summary, 'added-records')) from " ~ table.schema ~ '.' ~ table.identifier
+        ~ '.snapshots where committed_at >= ' ~ run_timestamp() ~ ' order by committed_at desc limit 1'
+    ).rows %}
+    {% do return((marked_value(rows[0][0]) or '0') | int if rows else 0) %}
+{% endmacro %}

@@ -3,10 +3,11 @@ parent_state(relation): what this model reads of a parent, found once, before it
 
     pin, pinned_at            the parent's current snapshot and when it was made
     last_pin, last_pinned_at  the snapshot this model read in its last successful run
+    is_traced                 whether every snapshot from last_pin to pin is still known
 
-All four are none where nothing is built (parsing, docs, unit tests) and in a view, which reads what is there whenever it
-is read; the last two also in a first build or when a rebuild is asked for. A parent without any snapshot has no pin. The old snapshot having expired is an error: what changed since cannot be known
-any more.
+The first four are none where nothing is built (parsing, docs, unit tests) and in a view, which reads what is there
+whenever it is read; last_pin and last_pinned_at also in a first build or when a rebuild is asked for, and last_pin when
+the snapshot has expired: what changed since cannot be known any more. A parent without any snapshot has no pin.
 -#}
 {% macro parent_state(relation) %}
     {% set states = model.setdefault('_parent_states', {}) %}
@@ -19,13 +20,15 @@ any more.
 
 {#- Plain reads without joins or aggregates: each of those would be jobs of its own, for a handful of rows. -#}
 {% macro read_parent_state(relation) %}
-    {% set state = {'pin': none, 'pinned_at': none, 'last_pin': none, 'last_pinned_at': none} %}
+    {% set state = {'pin': none, 'pinned_at': none, 'last_pin': none, 'last_pinned_at': none, 'is_traced': false} %}
     {% if execute and is_building() and model.config.materialized != 'view' and relation.schema %}
         {% if is_incremental() and not rebuild_asked() %}
             {% do state.update({'last_pinned_at': model_watermarks().get(relation_name(relation))}) %}
         {% endif %}
-        {% for id, made_current_at in snapshots_of(relation) %}
+        {% set before = {} %}
+        {% for id, parent_id, made_current_at in snapshots_of(relation) %}
             {% set moment = marked_value(made_current_at) %}
+            {% do before.update({marked_value(id): marked_value(parent_id)}) %}
             {% if moment >= (state.pinned_at or '') %}
                 {% do state.update({'pin': marked_value(id), 'pinned_at': moment}) %}
                 {% if moment <= (state.last_pinned_at or '') %}
@@ -33,14 +36,21 @@ any more.
                 {% endif %}
             {% endif %}
         {% endfor %}
+        {% set traced = namespace(id=state.pin) %}
+        {% for _ in before %}
+            {% if traced.id not in [none, state.last_pin] %}
+                {% set traced.id = before.get(traced.id) %}
+            {% endif %}
+        {% endfor %}
+        {% do state.update({'is_traced': state.last_pin is not none and traced.id == state.last_pin}) %}
     {% endif %}
     {% do return(state) %}
 {% endmacro %}
 
 {#-
-snapshots_of(relation): id and moment of each snapshot that was the relation's current one, marked, oldest first. All
-parents are asked at once: a query for each would cost as much as a small model. Not so beside the list of copies, which
-must be pinned before the table it tells of.
+snapshots_of(relation): id, parent and moment of each snapshot that was the relation's current one, marked, oldest first.
+All parents are asked at once: a query for each would cost as much as a small model. Not so beside the list of copies,
+which must be pinned before the table it tells of.
 -#}
 {% macro snapshots_of(relation) %}
     {% set found = model.setdefault('_snapshots', {}) %}
@@ -52,8 +62,8 @@ must be pinned before the table it tells of.
         {% for name in queries %}
             {% do found.update({name: []}) %}
         {% endfor %}
-        {% for name, id, moment in run_query(queries.values() | join(' union all ')).rows %}
-            {% do found[name].append((id, moment)) %}
+        {% for name, id, parent_id, moment in run_query(queries.values() | join(' union all ')).rows %}
+            {% do found[name].append((id, parent_id, moment)) %}
         {% endfor %}
     {% endif %}
     {% do return(found[relation_name(relation)]) %}
@@ -78,6 +88,7 @@ must be pinned before the table it tells of.
     select
         '{{ relation_name(relation) }}',
         concat('@', cast(snapshot_id as {{ dbt.type_string() }})),
+        concat('@', cast(parent_id as {{ dbt.type_string() }})),
         concat('@', {{ utc_text_of('made_current_at') }})
     from {{ history_of(relation) }}
 {%- endmacro %}
@@ -90,6 +101,18 @@ must be pinned before the table it tells of.
         {% do run_state().update({'watermarks': all}) %}
     {% endif %}
     {% do return(all.get(this.identifier, {})) %}
+{% endmacro %}
+
+{#-
+appended_since(relation): behind the relation's name, reads what was appended to it since this model last read it, exactly;
+none where that is not known any more. The comment names the pin, as `pin_clause` does.
+-#}
+{% macro appended_since(relation) %}
+    {% set state = parent_state(relation) %}
+    {% set clause = appended_between(state.last_pin, state.pin) if state.is_traced else none %}
+    {% if clause is not none %}
+        {% do return(clause ~ '\n    -- ' ~ relation_name(relation) ~ ' ' ~ pin_clause(state) ~ '\n') %}
+    {% endif %}
 {% endmacro %}
 
 {% macro marked_value(text) %}

@@ -4,7 +4,7 @@ run_state(): what the nodes of one dbt run know together; it begins empty, with 
     watermarks  {model: {parent: moment}} as they stood at the run's start; none if no hook has read them
     unchanged   ids of the nodes that ran and wrote nothing
     kept        {id of a model: the steps it keeps until it is done}
-    log_alone   ids of the models that read nothing but what a database's log brought since
+    log_alone   {id of a model that reads nothing but what a database's log brought since: what `log_told` says of it}
 
 A manifest outlives a run where runs share a process, and so would this: it belongs to one invocation.
 -#}
@@ -12,7 +12,7 @@ A manifest outlives a run where runs share a process, and so would this: it belo
     {% set state = graph.setdefault('frazil_run', {}) %}
     {% if state.get('invocation_id') != invocation_id %}
         {% do state.update({
-            'invocation_id': invocation_id, 'watermarks': none, 'unchanged': [], 'kept': {}, 'log_alone': [],
+            'invocation_id': invocation_id, 'watermarks': none, 'unchanged': [], 'kept': {}, 'log_alone': {},
         }) %}
     {% endif %}
     {% do return(state) %}

@@ -82,38 +82,52 @@ watermarks: the next one reads more than it needs, and the merge makes that harm
     {% endfor %}
     {% if execute and found %}
         {% set stored = run_state().watermarks or read_watermarks() %}
-        {% set moved = [] %}
+        {% set moved = {} %}
         {% for parent, name, moment, rows in found if moment > stored.get(name, {}).get(parent, '') %}
-            {% do moved.append(
-                "select '" ~ parent ~ "', '" ~ name ~ "', timestamp '" ~ moment ~ " UTC', cast("
-                ~ (rows if rows is not none else 'null') ~ " as bigint), " ~ run_timestamp()
-            ) %}
+            {% do moved.update({
+                "source_table = '" ~ parent ~ "' and pipeline_name = '" ~ name ~ "'":
+                "select '" ~ parent ~ "' as source_table, '" ~ name ~ "' as pipeline_name, timestamp '" ~ moment
+                ~ " UTC' as last_sync_timestamp, cast(" ~ (rows if rows is not none else 'null')
+                ~ ' as bigint) as records_processed, ' ~ run_timestamp() ~ ' as updated_at'
+            }) %}
         {% endfor %}
         {% if moved %}
-            {% do run_query(merge_watermarks_statement(moved | join(' union all '))) %}
+            {% do write_watermarks(moved) %}
         {% endif %}
     {% endif %}
 {% endmacro %}
 
-{% macro merge_watermarks_statement(rows) -%}
-    merge into {{ watermarks_table() }} as stored
-    using (
-        select
-            source_table, pipeline_name, max(last_sync_timestamp) as last_sync_timestamp,
-            max(records_processed) as records_processed, max(updated_at) as updated_at
-        from (
-            {{ rows }}
-        ) as moved (source_table, pipeline_name, last_sync_timestamp, records_processed, updated_at)
-        group by source_table, pipeline_name
-    ) as moved
-    on stored.source_table = moved.source_table and stored.pipeline_name = moved.pipeline_name
-    when matched and moved.last_sync_timestamp > stored.last_sync_timestamp then update set
-        last_sync_timestamp = moved.last_sync_timestamp,
-        records_processed = moved.records_processed,
-        updated_at = moved.updated_at
-    when not matched then insert (source_table, pipeline_name, last_sync_timestamp, records_processed, updated_at)
-        values (
-            moved.source_table, moved.pipeline_name, moved.last_sync_timestamp, moved.records_processed,
-            moved.updated_at
-        )
-{%- endmacro %}
+{#- write_watermarks(moved): new rows by the condition that finds the old ones. There is one build at a time. -#}
+{% macro write_watermarks(moved) %}
+    {{ return(adapter.dispatch('write_watermarks', 'frazil')(moved)) }}
+{% endmacro %}
+
+{#- The table is a handful of rows: written whole, it stays one file, and nothing is joined. -#}
+{% macro spark__write_watermarks(moved) %}
+    {% call statement('watermarks') %}
+        insert overwrite {{ watermarks_table() }}
+        select /*+ coalesce(1) */ * from (
+            select * from {{ watermarks_table() }} where not ({{ moved.keys() | join(' or ') }})
+            union all
+            {{ moved.values() | join(' union all ') }}
+        ) as watermarks
+    {% endcall %}
+{% endmacro %}
+
+{% macro trino__write_watermarks(moved) %}
+    {% call statement('watermarks') %}
+        merge into {{ watermarks_table() }} as stored
+        using ({{ moved.values() | join(' union all ') }}) as moved
+        on stored.source_table = moved.source_table and stored.pipeline_name = moved.pipeline_name
+        when matched then update set
+            last_sync_timestamp = moved.last_sync_timestamp,
+            records_processed = moved.records_processed,
+            updated_at = moved.updated_at
+        when not matched then insert
+            (source_table, pipeline_name, last_sync_timestamp, records_processed, updated_at)
+            values (
+                moved.source_table, moved.pipeline_name, moved.last_sync_timestamp, moved.records_processed,
+                moved.updated_at
+            )
+    {% endcall %}
+{% endmacro %}

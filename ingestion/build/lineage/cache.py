@@ -13,6 +13,7 @@ Origins = dict[str, list[tuple[str, str]]]
 _KEPT = 500
 # What differs from run to run and says nothing about columns: pinned snapshots and times.
 _PINS = re.compile(r"(?:for )?version as of \d+ /\*.*?\*/|timestamp '[^']*'", re.IGNORECASE)
+_RANGES = re.compile(r"with \(`start-snapshot-id`[^)]*\)", re.IGNORECASE)  # in no dialect of the parser
 
 
 class LineageCache:
@@ -27,6 +28,7 @@ class LineageCache:
 
     def columns(self, sql: str, tables: Columns, dialect: str) -> Origins | None:
         """As `column_lineage`, which is asked only for SQL that differs in more than pins and times."""
+        sql = _RANGES.sub("", sql)
         shape = json.dumps([_PINS.sub("", sql), tables, dialect], sort_keys=True)
         key = hashlib.sha256(shape.encode()).hexdigest()
         if key not in self._known:

@@ -70,6 +70,15 @@ def test_both_engines_sql_gives_the_same_lineage() -> None:
     assert column_lineage(trino, TABLES, "trino") == column_lineage(SQL, TABLES, "spark")
 
 
+def test_rows_read_between_two_snapshots_are_followed_as_those_of_a_table(tmp_path: Path) -> None:
+    pinned = "version as of 4735832955492828798"
+    between = SQL.replace(pinned, "with (`start-snapshot-id` = '1', `end-snapshot-id` = '2')")
+
+    found = LineageCache(tmp_path / "columns.json").columns(between, TABLES, "spark")
+
+    assert found == column_lineage(SQL, TABLES, "spark")
+
+
 def test_sql_that_cannot_be_read_has_no_lineage() -> None:
     assert column_lineage("select from where (", TABLES, "spark") is None
 

@@ -1,9 +1,14 @@
-"""`python -m benchmarks [NAME...]`: run benchmarks one after the other; each prints its line and writes its JSON."""
+"""`python -m benchmarks [NAME...]`: run benchmarks one after the other; each prints its line and writes its JSON.
+
+Exit 1 when a bar does not hold, 2 for an unknown name.
+"""
 
 import importlib
 import pkgutil
 import sys
 from pathlib import Path
+
+from benchmarks.report import FAILED
 
 _NOT_BENCHMARKS = {"__main__", "report", "support"}
 
@@ -18,7 +23,9 @@ def main(names: list[str]) -> int:
     for name in names or known:
         print(f"== {name}", flush=True)
         importlib.import_module(f"benchmarks.{name}").main()
-    return 0
+    if FAILED:
+        print(f"bars that do not hold: {', '.join(FAILED)}", file=sys.stderr)
+    return 1 if FAILED else 0
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from ingestion.settings import Settings
 
 if TYPE_CHECKING:
     from ingestion.build.runner import BuildReport
+    from ingestion.lake.batch import Counts
 
 log = logging.getLogger("frazil.run")
 
@@ -29,7 +30,6 @@ def command(once: bool, watch: float | None, everything: bool, as_json: bool) ->
     from ingestion.build.progress import Progress
     from ingestion.build.runner import Builder
     from ingestion.lake.catalog import open_catalog
-    from ingestion.lake.sink import drain
     from ingestion.logs import configure_logging
 
     if once and watch:
@@ -42,7 +42,7 @@ def command(once: bool, watch: float | None, everything: bool, as_json: bool) ->
     while True:
         started = time.monotonic()
         try:
-            landed = drain(settings)
+            landed = _drained(settings)
             report = builder.build(everything, progress.start)
         except RetryableError as error:
             if not watch:
@@ -52,10 +52,23 @@ def command(once: bool, watch: float | None, everything: bool, as_json: bool) ->
             progress.stop()
             _print_report(landed.tables, report, as_json=as_json, quiet=watch is not None and not report.results)
             if not watch:
-                _raise_failures(report)
+                _raise_failures(report, landed)
                 return
         if stopped.wait(max(0.0, watch - (time.monotonic() - started))):
             return
+
+
+def _drained(settings: Settings) -> "Counts":
+    """What the journals held is in raw; where another sink has them, it brings that there by itself."""
+    from ingestion.lake.batch import Counts
+    from ingestion.lake.journals import JournalsBusyError
+    from ingestion.lake.sink import drain
+
+    try:
+        return drain(settings)
+    except JournalsBusyError as error:
+        log.info("journals are left to another sink", extra={"reason": str(error)})
+        return Counts()
 
 
 def _stop_on_signals() -> threading.Event:
@@ -103,10 +116,12 @@ def _print_report(landed: dict[str, int], report: "BuildReport", *, as_json: boo
         click.echo(f"FAILED {failure['node']}: {failure['message']}", err=True)
 
 
-def _raise_failures(report: "BuildReport") -> None:
+def _raise_failures(report: "BuildReport", landed: "Counts") -> None:
     if report.failed_nodes:
         raise PermanentError(f"{len(report.failed_nodes)} models failed; mend them and run again: the rest is built")
     if report.failed_tests:
         raise ContractError(
             f"{len(report.failed_tests)} tests failed; the tables are built, the tests run again next time"
         )
+    if landed.unreadable:
+        raise PermanentError("; ".join(f"{path}: {reason}" for path, reason in landed.unreadable.items()))

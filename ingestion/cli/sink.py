@@ -88,7 +88,7 @@ def run(
                 wait_seconds=wait_seconds,
             )
         total.add(topics.total)
-        unreadable = sink.journals.unreadable
+        total.unreadable = {str(path): reason for path, reason in sink.journals.unreadable.items()}
     finally:
         sink.close()
     if as_json:
@@ -98,8 +98,8 @@ def run(
         print_rows(rows, title=f"{total.entries} deliveries, {total.elements} events")
         if total.skipped or total.empty:
             click.echo(f"{total.skipped} events were in the lake already, {total.empty} deliveries held none")
-    if unreadable:
-        raise PermanentError("; ".join(f"{path}: {reason}" for path, reason in unreadable.items()))
+    if total.unreadable:
+        raise PermanentError("; ".join(f"{path}: {reason}" for path, reason in total.unreadable.items()))
 
 
 class _Reports:

@@ -45,6 +45,7 @@ def serve(host: str, port: int, workers: int, certificate: Path | None, key: Pat
     from ingestion.logs import configure_logging
     from ingestion.webhooks.limits import Limits
     from ingestion.webhooks.server import Address, listen, run_worker
+    from ingestion.webhooks.signatures import verifier
     from ingestion.webhooks.sources import load_sources
     from ingestion.webhooks.supervisor import Supervisor
     from ingestion.webhooks.worker import Worker
@@ -54,6 +55,8 @@ def serve(host: str, port: int, workers: int, certificate: Path | None, key: Pat
     settings = Settings()
     configure_logging(settings)
     sources = load_sources(settings.config_dir)
+    for source in sources.values():
+        verifier(source, settings.public_base_url)  # an unusable secret is told here
     address = Address(host, port, certificate, key)
 
     def say_ready() -> None:

@@ -45,7 +45,8 @@ class Counts:
     """What became of the entries read: `elements == rows + rejected + skipped`, or something was lost.
 
     An entry holds one element, a batch as many as its array; `empty` entries hold none. `skipped` elements were in
-    the lake already. `tables` counts the rows per table, the quarantine among them.
+    the lake already. `tables` counts the rows per table, the quarantine among them. `unreadable` are files that
+    are no journals, with the reason.
     """
 
     entries: int = 0
@@ -55,12 +56,14 @@ class Counts:
     rejected: int = 0
     skipped: int = 0
     tables: dict[str, int] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
 
     def add(self, other: "Counts") -> None:
         for name in ("entries", "empty", "elements", "rows", "rejected", "skipped"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for table, rows in other.tables.items():
             self.tables[table] = self.tables.get(table, 0) + rows
+        self.unreadable |= other.unreadable
 
     def check(self) -> None:
         """Raises ContractError if an element is unaccounted for."""

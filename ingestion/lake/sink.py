@@ -188,7 +188,6 @@ class Sink:
         if files == self._files:
             return
         first = not self._files
-        self._files = files
         try:
             sources = load_sources(self._settings.config_dir)
             readers: dict[str, Splits] = {name: Reader(source) for name, source in sources.items()}
@@ -197,11 +196,13 @@ class Sink:
             if first:
                 raise
             log.error("sources_not_reread", extra={"reason": str(error)})  # the ones in use stay in use
+            self._files = files
             return
         readers[POLL] = PolledRows(self._polled.columns)
         self._readers = readers
         self._schemas.update(schemas)
         self._tables.update({name: AppendTable(self._catalog, name, self._clock) for name in schemas})
+        self._files = files  # last: what failed on the way is read again
 
 
 def _use_steady_memory() -> None:
@@ -240,6 +241,7 @@ def drain(settings: Settings, once: bool = True) -> Counts:
         while True:
             for done in sink.flushes():
                 total.add(done.counts)
+            total.unreadable = {str(path): reason for path, reason in sink.journals.unreadable.items()}
             if once:
                 return total
             time.sleep(1.0)

@@ -182,6 +182,9 @@ class Standard:
 Scheme = Shopify | Stripe | HubSpot | Standard
 
 
+_LEAST_KEY = 16  # bytes of a Standard Webhooks key, which should have 24 to 64: a short one can be guessed
+
+
 @lru_cache(maxsize=256)
 def _scheme(source: SourceConfig, base_url: str) -> Scheme | None:
     secrets = [secret.get_secret_value().encode() for secret in source.secrets]
@@ -199,11 +202,14 @@ def _scheme(source: SourceConfig, base_url: str) -> Scheme | None:
 
 def _standard_key(source: str, secret: bytes) -> bytes:
     try:
-        return a2b_base64(secret.removeprefix(b"whsec_"), strict_mode=True)
+        key = a2b_base64(secret.removeprefix(b"whsec_"), strict_mode=True)
     except Base64Error as error:
         raise UsageError(
             f"secret of webhook source {source!r}: write whsec_ and base64, as the sender shows it"
         ) from error
+    if len(key) < _LEAST_KEY:
+        raise UsageError(f"secret of webhook source {source!r}: it has {len(key)} bytes, {_LEAST_KEY} are the least")
+    return key
 
 
 def verifier(source: SourceConfig, base_url: str) -> Verifier:

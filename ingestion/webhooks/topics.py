@@ -83,6 +83,11 @@ class TopicWriter:
         """Bytes of bodies that are neither stored nor refused yet."""
         return self._flying_bytes + self._journal.waiting_bytes
 
+    @property
+    def problem(self) -> str | None:
+        """See GroupWriter.problem; while Kafka takes all, none."""
+        return self._journal.problem
+
     def submit(self, delivery: Delivery, stored: Stored) -> None:
         """See GroupWriter.submit."""
         key = delivery.delivery_id

@@ -107,7 +107,7 @@ class Worker:
     @property
     def problem(self) -> str | None:
         """Why deliveries are answered 503 now; None while they are taken."""
-        return self._problem
+        return self._problem or self.writer.problem
 
     def watch(self) -> None:
         """Look at the disk and the queue, and note what was found."""

@@ -20,6 +20,7 @@ _MAX_GROUP = 256
 _MAX_GROUP_BYTES = 4 * 1024 * 1024
 _PRUNE_SECONDS = 30.0
 _SWITCH_SECONDS = 0.0005  # what handing a group to the thread and back costs
+_FAILED_SECONDS = 10.0
 _WEIGHT = 0.05  # of the last commit in the usual one's seconds
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,14 @@ class GroupWriter:
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
         self._prune_timer = self._loop.call_later(_PRUNE_SECONDS, self._prune_when_idle)
+        self._failure: tuple[float, str] | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """Why the last write failed, for some seconds: whoever sends deliveries elsewhere then tries here again."""
+        if self._failure is None or self._loop.time() - self._failure[0] > _FAILED_SECONDS:
+            return None
+        return f"journal cannot be written: {self._failure[1]}"
 
     def submit(self, delivery: Delivery, stored: Stored) -> None:
         """Calls `stored` once: True for stored now, False for a repeat of what is stored, None for not on disk."""
@@ -109,6 +118,7 @@ class GroupWriter:
         waiting, group = self._group
         self._group = None
         self._usual_seconds += (seconds - self._usual_seconds) * _WEIGHT
+        self._failure = None if failure is None else (self._loop.time(), str(failure))
         if failure is None:
             self._journal.settle(group)
             self._start()  # the next group is on its way before this one's answers are

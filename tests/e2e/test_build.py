@@ -1,15 +1,21 @@
 """`frazil run`'s promises: it builds what has new input or new code, and nothing else."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from ingestion.build.dbt import Dbt
 from ingestion.build.runner import Builder, BuildReport
+from ingestion.cli.run import command
+from ingestion.errors import PermanentError
+from ingestion.lake.sink import Sink
 from ingestion.settings import PROJECT_ROOT, Settings
 from ingestion.webhooks.generator.plain import plain_orders
 from tests.support.lake import Lake
+from tests.unit.lake.deliveries import journalled, order
 
 pytestmark = pytest.mark.spark
 
@@ -58,6 +64,28 @@ def test_with_nothing_new_nothing_runs_and_nothing_is_committed(project: Project
 
     assert report.results == []
     assert project.lake.snapshot_ids() == before
+
+
+def test_the_command_builds_beside_a_sink_that_holds_the_journals_and_names_what_is_no_journal(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = project.lake.settings
+    monkeypatch.setenv("FRAZIL_HOME", str(settings.home_dir))
+    other = Sink(settings)
+    journalled(settings, [order(1)])
+    other.journals.refresh()
+
+    beside = CliRunner().invoke(command, ["--once", "--json"])
+    other.close()
+    (settings.journal_dir / "worker-9.db").write_bytes(b"no journal at all" * 1000)
+    broken = CliRunner().invoke(command, ["--once", "--json"])
+    (settings.journal_dir / "worker-9.db").unlink()
+
+    assert beside.exit_code == 0, beside.output
+    assert json.loads(beside.stdout)["landed"] == {}
+    assert json.loads(broken.stdout)["landed"] == {"raw.shopify_orders": 1}
+    assert isinstance(broken.exception, PermanentError)
+    assert "worker-9.db" in str(broken.exception)
 
 
 def test_plain_dbt_with_nothing_new_commits_nothing_either(project: Project) -> None:

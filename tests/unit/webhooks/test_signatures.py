@@ -242,7 +242,7 @@ def test_the_standard_scheme_s_own_library_accepts_what_we_sign(sources: Sources
 @pytest.mark.parametrize("name", ["acme", "hubspot", "shopify", "stripe"])
 def test_what_we_sign_verifies_and_another_secret_s_signature_does_not(sources: Sources, name: str) -> None:
     source = sources[name]
-    other = source.model_copy(update={"secrets": (SecretStr("whsec_bm90IHRoaXMgb25l"),)})
+    other = source.model_copy(update={"secrets": (SecretStr("whsec_bm90IHRoaXMgb25lLCBidXQgYXMgbG9uZw=="),)})
     target = f"/webhooks/{name}"
     check = verifier(source, "https://x")
 
@@ -261,8 +261,9 @@ def test_a_source_without_secret_refuses_everything(sources: Sources) -> None:
         sign(silent, b"{}", NOW)
 
 
-def test_a_secret_that_is_not_base64_is_named_when_the_server_starts(sources: Sources) -> None:
-    broken = sources["acme"].model_copy(update={"secrets": (SecretStr("whsec_not base64"),)})
+def test_a_secret_that_is_not_base64_or_too_short_is_named(sources: Sources) -> None:
+    for secret in ("whsec_not base64", "whsec_", "whsec_c2hvcnQ="):
+        broken = sources["acme"].model_copy(update={"secrets": (SecretStr(secret),)})
 
-    with pytest.raises(UsageError, match="acme"):
-        verifier(broken, "")
+        with pytest.raises(UsageError, match="acme"):
+            verifier(broken, "")

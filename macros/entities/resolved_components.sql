@@ -64,11 +64,15 @@ where what has `changed` is a table already, being many.
     }) %}
 {% endmacro %}
 
+{#- tier_rows(): tier, least_bits and most_records of `all_tiers` as texts, asked for once; none where nothing is built. -#}
 {% macro tier_rows() %}
-    {% do return(rows_of(
-        'select * from ' ~ all_tiers() ~ ' as tiers order by tier',
-        {'tier': 'int', 'least_bits': 'decimal(6, 2)', 'most_records': 'int'}
-    )) %}
+    {% if not execute or not is_building() %}
+        {% do return([]) %}
+    {% elif '_tiers' not in model %}
+        {% set columns = {'tier': 'int', 'least_bits': 'decimal(6, 2)', 'most_records': 'int'} %}
+        {% do model.update({'_tiers': rows_of('select * from ' ~ all_tiers() ~ ' as tiers order by tier', columns)}) %}
+    {% endif %}
+    {% do return(model['_tiers']) %}
 {% endmacro %}
 
 {% macro resolution_of_many(touched, components) -%}

@@ -15,16 +15,7 @@ records as (
     select
         records.*,
         not coalesce(records.is_merged_away, false) as is_counted,
-        concat(
-            case
-                when coalesce(records.is_merged_away, false) then '5'
-                when records.source = 'shopify' then '1'
-                when records.source = 'hubspot' then '2'
-                when records.source = 'stripe' then '3'
-                else '4'
-            end,
-            records.source_id
-        ) as precedence
+        {{ record_precedence('coalesce(records.is_merged_away, false)') }} as precedence
     from {{ ref('entity_index') }} {{ pinned(ref('entity_index')) }} as records
     inner join touched on records.entity_id = touched.entity_id
 

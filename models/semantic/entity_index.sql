@@ -87,9 +87,18 @@ select
         coalesce(1 / (1 + power(2e0, -cast(resolved.bits as double))), 1) as decimal(5, 2)
     ) as match_confidence,
     cast(resolved.bits as decimal(8, 2)) as match_bits,
+    {{ match_tier('resolved.bits') }} as match_tier,
+    {{ model_version() }} as model_version,
     resolved.resolution_group,
     resolved.is_cut,
     records.merged_into_key is not null as is_merged_away,
+    not records.is_deleted and row_number() over (
+        partition by resolved.component_key
+        order by
+            records.is_deleted asc,
+            {{ record_precedence('records.merged_into_key is not null') }} asc,
+            records.record_key asc
+    ) = 1 as is_golden_source,
     cast({{ size.offset_bits }} as int) as size_offset_bits,
     coalesce(resolved.stored_created_at, {{ run_timestamp() }}) as created_at,
     {{ run_timestamp() }} as updated_at,

@@ -63,5 +63,6 @@ select
     address_level,
     address_bits,
     score_bits,
+    {{ model_version() }} as model_version,
     {{ run_timestamp() }} as _built_at
 from scored

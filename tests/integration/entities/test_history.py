@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from ingestion.lake.query import query
-from ingestion.settings import Settings
+from ingestion.settings import PROJECT_ROOT, Settings
 from tests.support.lake import Lake
 from tests.support.people.generator import SCHEMA
 from tests.support.people.staging import stage
@@ -51,6 +52,7 @@ def test_history_moves_with_customers_who_become_one_and_back_when_they_are_two_
     lake.dbt("run", "--select", *_MODELS)
     before = _entities(lake)
     assert _sales(lake) == {before["1"]: (1, Decimal("10.00")), before["2"]: (1, Decimal("20.50"))}
+    assert _matches(lake) == {"1": ("self", True), "2": ("self", True)}
 
     stage(lake.catalog, _people(_BOTH))
     lake.dbt("run", "--select", *_MODELS)
@@ -60,12 +62,18 @@ def test_history_moves_with_customers_who_become_one_and_back_when_they_are_two_
     retired = ({before["1"], before["2"]} - {joined["1"]}).pop()
     assert _remap(lake) == {retired: joined["1"]}
     _check_what_is_told(lake, retired, joined["1"])
+    assert _moves(lake) == (1, 0)
+    found = _matches(lake)
+    assert {one for one, (_, is_golden) in found.items() if is_golden} == {"1"}
+    assert all(tier.isdigit() for tier, _ in found.values())
 
     stage(lake.catalog, _people(_BOTH), replace=True, deleted=True)
     lake.dbt("run", "--select", *_MODELS)
     apart = _entities(lake)
     assert joined["1"] in apart.values()
     assert retired not in apart.values()
+    assert _moves(lake) == (0, 1)
+    assert _matches(lake) == {"1": ("self", True), "2": ("self", True)}
     assert _sales(lake) == {apart["1"]: (1, Decimal("10.00")), apart["2"]: (1, Decimal("20.50"))}
     assert _remap(lake) == {retired: joined["1"]}
 
@@ -88,6 +96,8 @@ def test_contacts_that_hubspot_merged_are_one_customer_as_long_as_the_merged_one
     assert (customer["record_count"], customer["hubspot_record_count"]) == (2, 1)
     links = query(lake.catalog, "select key_low, key_high from semantic.er_edges where kind = 'merge'").to_pylist()
     assert links == [{"key_low": "hubspot:p:5", "key_high": "hubspot:p:8"}]
+    found = _matches(lake)
+    assert found["p:5"] == found["p:8"] == ("decided", False)
 
     stage(lake.catalog, _people(named), replace=True, deleted=True)
     lake.dbt("run", "--select", *_MODELS)
@@ -107,13 +117,18 @@ def _check_what_is_told(lake: Lake, retired: str, kept: str) -> None:
         ("shopify:2", "stripe:cus_3"),
     ]
     assert {(one["entity_id"], one["kind"]) for one in edges} == {(kept, "evidence")}
+    current = query(lake.catalog, "select * from semantic.entity_id_current").to_pylist()
+    assert {(one["entity_id"], one["current_entity_id"], one["state"]) for one in current} == {
+        (kept, kept, "living"),
+        (retired, kept, "merged"),
+    }
     told = query(lake.catalog, "select * from semantic.entity_match_explanation").to_pylist()
     matches = {one["record_key"]: (one["email_match"], one["phone_match"], one["first_name_match"]) for one in told}
     assert matches["shopify:1"] == ("equal", None, None)
     assert matches["shopify:2"] == (None, "equal", "equal")
     versions = lake.settings.home_dir / "warehouse/semantic/er_edges/metadata"
     assert len(list(versions.glob("*.json"))) == 1, "a view was replaced though its text is the same"
-    for view in ("er_edges", "entity_match_explanation", "er_block_stats", "er_hub_values"):
+    for view in ("entity_id_current", "er_edges", "entity_match_explanation", "er_block_stats", "er_hub_values"):
         in_spark = [row.asDict() for row in lake.spark.table(f"semantic.{view}").collect()]
         in_python = query(lake.catalog, f"select * from semantic.{view}").to_pylist()
         assert sorted(map(repr, in_python)) == sorted(map(repr, in_spark)), view
@@ -139,6 +154,24 @@ def _buy(lake: Lake, totals: dict[str, str]) -> None:
 
 def _entities(lake: Lake) -> dict[str, str]:
     return {row["source_id"]: row["entity_id"] for row in lake.rows("semantic.entity_index")}
+
+
+def _matches(lake: Lake) -> dict[str, tuple[str, bool]]:
+    """By record its tier, and whether it is its entity's golden source; all with the version of the present weights."""
+    rows = lake.rows("semantic.entity_index")
+    weights = (PROJECT_ROOT / "seeds/er_weights.csv").read_text(encoding="utf-8").strip()
+    versions = {row["model_version"] for row in [*rows, *lake.rows("semantic.er_candidate_edges")]}
+    assert versions == {sha256(weights.encode()).hexdigest()[:12]}
+    return {row["source_id"]: (row["match_tier"], row["is_golden_source"]) for row in rows}
+
+
+def _moves(lake: Lake) -> tuple[int, int]:
+    """Entities that the latest statistics say were merged and split; they count each record's tier once."""
+    rows = [row for row in lake.rows("semantic.entity_resolution_stats") if row["source"] == "all"]
+    latest = max(rows, key=lambda row: row["run_started_at"])
+    counted = (part.rpartition(": ")[2] for part in latest["match_tiers"].split(", "))
+    assert sum(map(int, counted)) == latest["record_count"]
+    return latest["merged_entity_count"], latest["split_entity_count"]
 
 
 def _sales(lake: Lake) -> dict[str, tuple[int, Decimal]]:

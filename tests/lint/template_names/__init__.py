@@ -149,6 +149,16 @@ def bits_in_lake(offset: object) -> str:
     return "edges.score_bits"
 
 
+def match_tier(bits: str) -> str:
+    """Any text."""
+    return f"cast({bits} as varchar(1))"
+
+
+def model_version() -> str:
+    """Some version."""
+    return "'0'"
+
+
 def all_tiers() -> str:
     """Any relation."""
     return "tiers"

@@ -1,0 +1,12 @@
+{#-
+match_tier(bits): the tier of a record's strongest link as text: the highest of `er_tiers` whose least weight it reaches,
+`decided` for a link that a steward or the record's source has made, `self` without any.
+-#}
+{% macro match_tier(bits) -%}
+    case
+        when {{ bits }} is null then 'self'
+        {%- for tier, least_bits, most_records in tier_rows() | reverse %}
+        when {{ bits }} >= {{ least_bits }} then '{{ 'decided' if tier == '99' else tier }}'
+        {%- endfor %}
+    end
+{%- endmacro %}

@@ -8,9 +8,21 @@ from ingestion.lake.catalog import open_catalog
 from ingestion.lake.sink import drain
 from ingestion.webhooks.journal import Journal
 from tests.orchestration.single_run import Once
+from tests.support.databases import TestPostgres
 from tests.unit.lake.deliveries import contacts
 
 pytestmark = pytest.mark.spark
+
+DATABASE = """
+  books:
+    dialect: postgres
+    host: {host}
+    port: {port}
+    database: {database}
+    user: {user}
+    password: ${{BOOKS_PASSWORD}}
+    schedule: 0 3 * * *
+"""
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +61,28 @@ def test_a_source_that_is_late_and_tables_that_cannot_be_read_are_told_and_empty
     assert code == 1, once.output[-4000:]
     assert told, once.output[-6000:]
     assert told == ["shopify_orders (error), stripe_charges (unreadable), stripe_customers (unreadable)"]
+
+
+@pytest.mark.stress
+def test_a_database_is_proven_and_rows_that_raw_has_lost_fail_the_proof(
+    once: Once, postgres: TestPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = postgres.database()
+    with postgres.connect(facts.database) as connection:
+        connection.execute("create table titles (id int primary key, title text)")
+        connection.execute("insert into titles values (1, 'one'), (2, 'two')")
+    block = DATABASE.format(host=facts.host, port=facts.port, database=facts.database, user=facts.user)
+    (once.project / "config/sources.yaml").write_text(f"sources:{block}", encoding="utf-8")
+    monkeypatch.setenv("BOOKS_PASSWORD", facts.password)
+    once.frazil("bulk", "load", "books")
+
+    assert once.run(dag="reconciliation") == 0, once.output[-4000:]
+    catalog = open_catalog(once.settings)
+    catalog.load_table("raw.books_titles").delete()
+    catalog.close()
+    code = once.run(dag="reconciliation")
+
+    assert code == 1, once.output[-4000:]
+    (told,) = [one for one in once.alerts() if one["dag"] == "reconciliation"]
+    assert "frazil reconcile books" in told["cause"]
+    assert "exit 3" in told["cause"]

@@ -2,10 +2,8 @@
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
-import pymysql
 import pytest
 
 from ingestion.bulk.load import Load, Options
@@ -100,7 +98,7 @@ def test_a_column_added_after_a_cut_stops_the_copy_and_the_next_load_has_it(lab:
             super().advance(table, rows)
             if not cut.is_set() and self._tables[table].rows > 4000:
                 cut.set()
-                cut_all(lab)
+                lab.cut()
                 lab.sql(ADD_COLOUR)
 
     with Cutting() as board:
@@ -113,14 +111,3 @@ def test_a_column_added_after_a_cut_stops_the_copy_and_the_next_load_has_it(lab:
     assert (loaded.status, loaded.run_id != stopped.run_id) == ("loaded", True)
     assert set(lab.rows("orders")["colour"].to_pylist()) == {"blue"}
     lab.assert_equal_to_source("orders", *COLUMNS, "colour")
-
-
-def cut_all(lab: Lab) -> None:
-    """End every other connection to the database."""
-    if lab.dialect_name == "postgres":
-        others = "datname = current_database() and pid <> pg_backend_pid()"
-        lab.sql(f"select count(pg_terminate_backend(pid)) from pg_stat_activity where {others}")
-        return
-    for (number,) in lab.sql("select id from information_schema.processlist where db = database()"):
-        with suppress(pymysql.Error):  # it ended by itself
-            lab.sql(f"kill {number}")

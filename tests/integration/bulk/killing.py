@@ -37,7 +37,7 @@ class Hits:
 
 
 class _Telling(Board):
-    """Writes a byte when a table begins, at each batch, and when a table ends."""
+    """Writes a byte when a table begins, when rows are read, and when a table ends."""
 
     def __init__(self, stream: TextIO, progress: int) -> None:
         super().__init__(stream)
@@ -48,7 +48,8 @@ class _Telling(Board):
         super().begin(table, total)
 
     def advance(self, table: str, rows: int) -> None:
-        os.write(self._progress, _READ)
+        if rows:
+            os.write(self._progress, _READ)
         super().advance(table, rows)
 
     def end(self, table: str) -> None:

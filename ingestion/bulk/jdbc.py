@@ -75,6 +75,9 @@ def _load_group(run: Copy, jdbc: Jdbc, reader: Reader, view: View, numbers: Sequ
                 one: proven(run, chunks[one].predicate, rows_of[one], total) for one, total in totals.result().items()
             }
 
+        if not view.is_exact:
+            reader.fetch("select 1")  # fails if the connection that kept the table from being altered is gone
+
         def finished(_: Sequence[WrittenFile]) -> dict[int, Finished]:
             empty = {number: Finished(0, proofs.get(number), 0, 0) for number in numbers}
             return empty | {

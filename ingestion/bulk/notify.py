@@ -22,6 +22,7 @@ from ingestion.bulk.schema import (
     untold,
 )
 from ingestion.bulk.sources import DatabaseSource
+from ingestion.channels import channels
 
 _TOLD_LATE = timedelta(days=7)  # what is older than that is no news to an address that was added today
 log = logging.getLogger(__name__)
@@ -95,20 +96,11 @@ def tell(source: DatabaseSource, title: str, changes: Sequence[Change], downstre
     """
     if not source.notifications:
         return None
-    import apprise
-
-    channels = apprise.Apprise()
-    its_own = logging.getLogger("apprise")
-    its_own.disabled = True  # it would write down an address that it cannot read, secrets and all
-    readable = [channels.add(address.get_secret_value()) for address in source.notifications]
-    its_own.disabled = False
-    for number, is_readable in enumerate(readable):
-        if not is_readable:
-            log.error("notification_address_unreadable", extra={"source": source.name, "number": number})
     lines = [change.words for change in changes]
     if downstream:
         lines += ["", "Read by: " + ", ".join(downstream)]
-    if not channels.notify(title=title, body="\n".join(lines)):
+    told = channels([address.get_secret_value() for address in source.notifications], source.name)
+    if not told.notify(title=title, body="\n".join(lines)):
         log.error("notification_failed", extra={"source": source.name, "title": title})
         return None
     return datetime.now(UTC)

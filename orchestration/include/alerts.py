@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ingestion.channels import channels
 from ingestion.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -80,11 +81,9 @@ def _give(alert: dict[str, Any]) -> None:
 
 
 def _notify(urls: list[str], alert: dict[str, Any]) -> None:
-    from apprise import Apprise
-
     title = f"{alert['kind']}: {alert['dag']} {alert.get('task', '')}".strip()
     body = "\n".join(f"{key}: {value}" for key, value in alert.items() if value)
-    if not Apprise(urls).notify(title=title, body=body):
+    if not channels(urls, "FRAZIL_ALERT_URLS").notify(title=title, body=body):
         log.error("an alert could not be delivered to every address of FRAZIL_ALERT_URLS")
 
 

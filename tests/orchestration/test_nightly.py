@@ -1,6 +1,7 @@
 """The DAGs beside the pipeline, each run once on a lake of raw tables: what they find, and what they say of trouble."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,6 @@ from ingestion.lake.catalog import open_catalog
 from ingestion.lake.sink import drain
 from ingestion.webhooks.journal import Journal
 from tests.orchestration.single_run import Once
-from tests.support.databases import TestPostgres
 from tests.unit.lake.deliveries import contacts
 
 pytestmark = pytest.mark.spark
@@ -65,7 +65,7 @@ def test_a_source_that_is_late_and_tables_that_cannot_be_read_are_told_and_empty
 
 @pytest.mark.stress
 def test_a_database_is_proven_and_rows_that_raw_has_lost_fail_the_proof(
-    once: Once, postgres: TestPostgres, monkeypatch: pytest.MonkeyPatch
+    once: Once, postgres: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     facts = postgres.database()
     with postgres.connect(facts.database) as connection:

@@ -153,6 +153,7 @@ done = dag.test(run_conf={"reload": True, "source": None})
 print(json.dumps({one.task_id: one.state for one in done.get_task_instances()}))
 """
 
+    subprocess.run([sys.executable, "-m", "orchestration.include.database"], check=True)
     told = subprocess.run(
         [sys.executable, "-c", f"import json, sys{program}", str(dags_folder / "lake_backfill.py")],
         stdout=subprocess.PIPE,

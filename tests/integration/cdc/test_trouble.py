@@ -125,7 +125,7 @@ def test_what_a_wider_column_can_hold_is_replayed_into_its_place(
 
 def test_a_transaction_that_was_aborted_never_appears(topic: Callable[..., Topic]) -> None:
     items = topic()
-    producer = Producer({"bootstrap.servers": items.bus.bootstrap, "transactional.id": items.name})
+    producer = Producer({**items.bus.client, "transactional.id": items.name})
     producer.init_transactions(30)
     for numbers, is_kept in ((range(5), True), (range(5, 10), False), (range(10, 12), True), (range(12, 14), False)):
         producer.begin_transaction()

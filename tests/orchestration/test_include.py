@@ -220,13 +220,13 @@ def test_a_run_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path: P
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
-def test_all_alerts_are_json_lines(airflow_home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_alerts_are_json_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from orchestration.include.alerts import alerts_file, run_late
 
-    monkeypatch.setenv("FRAZIL_HOME", str(airflow_home.home_dir))
+    monkeypatch.setenv("FRAZIL_HOME", str(tmp_path))
     asyncio.run(run_late({"dag_run": {"dag_run_id": "run-1"}}, minutes=5, dag_id="some_dag"))
 
-    (line,) = alerts_file(airflow_home).read_text(encoding="utf-8").splitlines()
+    (line,) = alerts_file(Settings(home=tmp_path)).read_text(encoding="utf-8").splitlines()
     alert = json.loads(line)
     assert (alert["kind"], alert["dag"], alert["run"]) == ("run_late", "some_dag", "run-1")
     assert "5 minutes" in alert["cause"]

@@ -19,7 +19,6 @@ from ingestion.bulk.sources import DatabaseSource
 from ingestion.bulk.state import State
 from ingestion.bulk.table_load import Job, Outcome, SharedView, TableLoad
 from ingestion.cdc.announce import announced
-from ingestion.cdc.shown import show_connector
 from ingestion.errors import FrazilError
 from ingestion.lake.catalog import open_catalog
 from ingestion.settings import Settings
@@ -137,6 +136,8 @@ class Load:
 
     def _show_connector(self, catalog: Catalog) -> None:
         """What is loaded stays loaded where Kafka is not set up yet, or no copy is complete: `cdc register` says so."""
+        from ingestion.cdc.shown import show_connector  # what it needs takes a tenth of a second to load
+
         more = {"source": self._source.name}
         try:
             file = show_connector(self._settings, catalog, self._source)

@@ -139,13 +139,16 @@ def test_spark_under_four_writers_reads_the_source_at_the_loads_snapshot(pg: Lab
     assert_loaded_under_writers(pg, "jdbc")
 
 
-def test_spark_whose_connection_is_cut_reads_again_in_the_same_snapshot(pg: Lab, spark: SparkSession) -> None:
+def test_spark_whose_connection_is_cut_reads_again_in_the_same_snapshot(
+    pg: Lab, spark: SparkSession, caplog: pytest.LogCaptureFixture
+) -> None:
     pg.orders(20_000)
     stop = threading.Event()
     cuts: list[int] = []
 
     def cut_once() -> None:
-        while not stop.is_set() and not any(cuts):
+        """Until one has met a reading: a connection may be done just then."""
+        while not stop.is_set() and "load_retried" not in caplog.messages:
             cuts.append(pg.cut("query like '% as c0%'"))
 
     cutting = threading.Thread(target=cut_once)
@@ -156,6 +159,6 @@ def test_spark_whose_connection_is_cut_reads_again_in_the_same_snapshot(pg: Lab,
 
     assert any(cuts), "no connection of Spark was seen"
     assert (outcome.status, outcome.rows, outcome.consistency) == ("loaded", 20_000, "snapshot"), outcome.error
-    assert outcome.attempts == 2
+    assert outcome.attempts > 1
     pg.assert_equal_to_source("orders", *COLUMNS)
     assert all(one.is_equal for one in pg.checked())

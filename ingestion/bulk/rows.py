@@ -34,18 +34,6 @@ def row_position(view: View) -> str:
     return f"{view.position}.{_FIRST}"
 
 
-def event_head(table: SourceTable, view: View) -> str:
-    """What the `_event_id`s of one table and view begin with."""
-    return f"{table.raw_name.removeprefix('raw.')}:{row_position(view)}:"
-
-
-def whole_key(table: SourceTable) -> bool:
-    """Whether the key is of whole numbers, which stand in `_event_id` as they are."""
-    found = {column.name: column for column in table.columns}
-    keys = [found[name] for name in table.key]
-    return all(pa.types.is_integer(key.field.type) and not key.can_overflow for key in keys)
-
-
 class RowMaker:
     """Adds to the batches of one chunk what every raw row carries, but for the writer's own columns.
 
@@ -55,10 +43,10 @@ class RowMaker:
 
     def __init__(self, table: SourceTable, view: View, chunk_id: str) -> None:
         position = row_position(view)
-        self._head = event_head(table, view)
-        self._is_whole = whole_key(table)
+        self._head = f"{table.raw_name.removeprefix('raw.')}:{position}:"
         found = {column.name: column for column in table.columns}
         self._key = [found[name] for name in table.key]
+        self._is_whole = all(pa.types.is_integer(key.field.type) and not key.can_overflow for key in self._key)
         self._chunk = f"{self._head}{chunk_id}-"
         self._rows = 0
         self._constant = {

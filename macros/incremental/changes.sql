@@ -76,7 +76,7 @@ row may also turn out to be missing in a copy, and the other way round.
 
 {#-
 A row of a newer copy (its place has an @) that says what is stored already. Leaving it out lets a copy cost what it
-changes; its place is then not stored, which `has_late_rows` makes up for. The same of a row that the log left values out
+changes; its place is then not stored, which `log_told` makes up for. The same of a row that the log left values out
 of, read again in case an older row with one of them has come since.
 -#}
 {% macro repeats_in_copy(new, old, columns) -%}

@@ -45,3 +45,13 @@ def pg(
     monkeypatch.setenv("FRAZIL_CONFIG_DIR", str(tmp_path / "config"))
     with lab_of("postgres", postgres.database(), settings, catalog, tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+def mdb(
+    mariadb: TestMariaDb, settings: Settings, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Lab]:
+    """An empty database on MariaDB."""
+    monkeypatch.setenv("FRAZIL_CONFIG_DIR", str(tmp_path / "config"))
+    with lab_of("mysql", mariadb.database(), settings, catalog, tmp_path) as made:
+        yield made

@@ -121,6 +121,21 @@ class Lab:
             found = Load(self.settings, self.source, Options(**options)).run(board)
         return {one.source_table.split(".")[-1]: one for one in found}
 
+    def stopped(self, **options: Any) -> Outcome:
+        """Load the one table there is, chunk by chunk, and stop when some of it is committed."""
+        work = Load(self.settings, self.source, Options(parallel_tables=1, **options))
+
+        class Stopping(Board):
+            def advance(self, table: str, rows: int) -> None:
+                super().advance(table, rows)
+                if self._tables[table].rows > 2500:
+                    work.stop.set()
+
+        with Stopping() as board:
+            (outcome,) = work.run(board)
+        assert outcome.status == "interrupted"
+        return outcome
+
     def tables(self) -> dict[str, SourceTable]:
         return {table.name: table for table in self.dialect.tables(self.source)}
 

@@ -36,16 +36,6 @@ def problems(lab: Lab, **changed: Any) -> dict[str, tuple[str, str, str]]:
     return {one.check: (one.level, one.message, one.fix) for one in findings(lab, **changed) if one.level != "pass"}
 
 
-@pytest.fixture
-def mdb(
-    mariadb: TestMariaDb, settings: Settings, catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Lab]:
-    """An empty database on MariaDB."""
-    monkeypatch.setenv("FRAZIL_CONFIG_DIR", str(tmp_path / "config"))
-    with lab_of("mysql", mariadb.database(), settings, catalog, tmp_path) as made:
-        yield made
-
-
 @contextmanager
 def user(lab: Lab, *grants: str) -> Iterator[dict[str, str]]:
     """A user of this test alone, `{}` in the grants, as the source's options; dropped at the end."""

@@ -146,16 +146,7 @@ def loaded_with(lab: Lab, board: Board) -> Any:
 
 def test_two_loads_of_one_copy_that_do_not_see_each_others_lease_load_each_chunk_once(lab: Lab, tmp_path: Path) -> None:
     lab.orders(12_000)
-    work = Load(lab.settings, lab.source, Options(parallel_tables=1))
-
-    class Stopping(Board):
-        def advance(self, table: str, rows: int) -> None:
-            super().advance(table, rows)
-            if self._tables[table].rows > 2500:
-                work.stop.set()
-
-    with Stopping() as board:
-        (stopped,) = work.run(board)
+    stopped = lab.stopped()
     (table,) = lab.tables().values()
 
     def load(home: Path) -> Outcome:

@@ -76,16 +76,7 @@ def test_status_and_runs_are_made_again_from_the_raw_tables(lab: Lab) -> None:
 
 def test_a_load_that_is_told_to_stop_is_gone_on_with_chunk_by_chunk(lab: Lab) -> None:
     lab.orders(6000)
-    work = Load(lab.settings, lab.source, Options(parallel_tables=1))
-
-    class Stopping(Board):
-        def advance(self, table: str, rows: int) -> None:
-            super().advance(table, rows)
-            if self._tables[table].rows > 2500:
-                work.stop.set()
-
-    with Stopping() as board:
-        (stopped,) = work.run(board)
+    stopped = lab.stopped()
     lab.sql("update orders set note = 'later' where id in (1, 6000)")
     finished = lab.load()["orders"]
 

@@ -3,9 +3,7 @@
 import pytest
 from pyspark.sql import SparkSession
 
-from ingestion.bulk.load import Load, Options
 from ingestion.bulk.marks import ABANDONED, marks_of
-from ingestion.bulk.progress import Board
 from ingestion.lake.maintenance.plan import plan_lake
 from ingestion.lake.maintenance.run import Maintenance
 from tests.integration.bulk.lab import Lab
@@ -17,17 +15,7 @@ COLUMNS = ("id", "note", "amount", "qty")
 
 def stopped(lab: Lab, **options: bool) -> str:
     """Begin a copy and stop it when some of its chunks are committed; returns its run id."""
-    work = Load(lab.settings, lab.source, Options(parallel_tables=1, **options))  # type: ignore[arg-type]
-
-    class Stopping(Board):
-        def advance(self, table: str, rows: int) -> None:
-            super().advance(table, rows)
-            if self._tables[table].rows > 2500:
-                work.stop.set()
-
-    with Stopping() as board:
-        (outcome,) = work.run(board)
-    assert outcome.status == "interrupted"
+    outcome = lab.stopped(**options)
     assert outcome.chunks > 0
     return str(outcome.run_id)
 

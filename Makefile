@@ -7,8 +7,8 @@ export FRAZIL_HOME
 # Downloads go through uv's and Ivy's ordinary clients; Python itself is never downloaded.
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
-# Every command starts a Python of its own: packages are compiled once, even where Python is told to write no bytecode.
-export UV_COMPILE_BYTECODE := 1
+# Each command starts a Python of its own, and many start more: what is compiled once is kept.
+unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= $(shell for name in python3.11 python3.12 python3; do \
 	$$name -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo $$name && break; done)

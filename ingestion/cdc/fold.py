@@ -5,8 +5,9 @@ delete, or by a copy or truncation behind its latest change that does not have i
 latest that it had. Without a key, rows are counted: what copies and changes brought less what they took away.
 """
 
-from collections.abc import Sequence
-from typing import Any
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import duckdb
 import pyarrow as pa
@@ -17,13 +18,14 @@ from ingestion.bulk.rows import row_position
 from ingestion.cdc.envelope import PLACEHOLDER
 
 _PLATFORM = ("_event_id", "_op", "_load_type", "_position", "_source_at", "_loaded_at", "_run_id")
+_ROWS_AT_ONCE = 100_000
 Unseen = str  # a condition in SQL over raw's columns
 
 
-def folded(table: Table, key: Sequence[str], unseen: Unseen = "false") -> pa.Table:
+def folded(table: Table, key: Sequence[str], unseen: Unseen = "false") -> Iterator[pa.RecordBatch]:
     """The living rows of a table with a key (raw's names): its columns and `_raw_overflow`. Log rows that are `unseen`
-    are left out."""
-    with _session(table, unseen) as session:
+    are left out. They come in parts: what DuckDB cannot keep in its memory it puts on disk."""
+    with _placed(table, unseen) as session:
         columns = [name for name in _names(session) if name not in _PLATFORM]
         keys = ", ".join(_quoted(name) for name in key)
         lacking = _lacking(session)
@@ -33,24 +35,40 @@ def folded(table: Table, key: Sequence[str], unseen: Unseen = "false") -> pa.Tab
             f"create temp view ranked as select {', '.join([keys, *values])}, _op, _place, "
             f"row_number() over (partition by {keys} order by _place desc, _event_id) as _rank from placed"
         )
-        return _arrow(
-            session.sql(
-                f"select {shown} from ranked where _rank = 1 and _op <> 'd' and _place >= (select place from newest)"
-            )
+        yield from _batches(
+            session,
+            f"select {shown} from ranked where _rank = 1 and _op <> 'd' and _place >= (select place from newest)",
         )
 
 
-def counted(table: Table, unseen: Unseen = "false") -> tuple[pa.Table, pa.Table]:
-    """Of a table without a key, the rows that came since its newest copy or truncation, and those that went."""
-    with _session(table, unseen) as session:
+def counted(table: Table, unseen: Unseen = "false") -> Iterator[tuple[bool, pa.RecordBatch]]:
+    """Of a table without a key, the rows that came (True) since its newest copy or truncation, and those that went."""
+    with _placed(table, unseen) as session:
         columns = ", ".join(_quoted(name) for name in _names(session) if name not in _PLATFORM)
         since = f"select {columns} from placed where _place >= (select place from newest) and _op"
-        return _arrow(session.sql(f"{since} <> 'd'")), _arrow(session.sql(f"{since} = 'd'"))
+        for came, which in ((True, "<> 'd'"), (False, "= 'd'")):
+            for batch in _batches(session, f"{since} {which}"):
+                yield came, batch
 
 
-def _session(table: Table, unseen: Unseen) -> duckdb.DuckDBPyConnection:
+@contextmanager
+def spilling() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database in memory (DuckDB's usual four fifths of the machine's) that puts on disk what is too much for it."""
+    with tempfile.TemporaryDirectory(prefix="frazil-fold-") as folder:
+        config = {"temp_directory": folder, "preserve_insertion_order": False}
+        with duckdb.connect(config=config) as session:  # type: ignore[arg-type]
+            yield session
+
+
+@contextmanager
+def _placed(table: Table, unseen: Unseen) -> Iterator[duckdb.DuckDBPyConnection]:
     """With `placed`, all rows that count and their places, and `newest`, the place below which nothing lives."""
-    session = duckdb.connect()
+    with spilling() as session:
+        _place(session, table, unseen)
+        yield session
+
+
+def _place(session: duckdb.DuckDBPyConnection, table: Table, unseen: Unseen) -> None:
     files = [task.file.file_path.removeprefix("file://") for task in table.scan().plan_files()]
     if files:
         source = f"read_parquet({files!r}, union_by_name = true)"
@@ -75,7 +93,6 @@ def _session(table: Table, unseen: Unseen) -> duckdb.DuckDBPyConnection:
         f"create temp table newest as select coalesce(max(place), '') as place from (select place from copies "
         f"union all select _position from {source} where _op = 't' and not ({unseen}))"
     )
-    return session
 
 
 def _names(session: duckdb.DuckDBPyConnection) -> list[str]:
@@ -103,9 +120,8 @@ def _value(name: str, keys: str, is_lacking: bool) -> str:
     return f"first_value({_quoted(name)}) over (partition by {keys} order by {order}) as {_quoted(name)}"
 
 
-def _arrow(found: duckdb.DuckDBPyRelation) -> pa.Table:
-    table: Any = found.to_arrow_table()
-    return table
+def _batches(session: duckdb.DuckDBPyConnection, sql: str) -> Iterator[pa.RecordBatch]:
+    yield from session.sql(sql).to_arrow_reader(_ROWS_AT_ONCE)
 
 
 def _quoted(name: str) -> str:

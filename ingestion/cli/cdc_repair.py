@@ -35,10 +35,10 @@ def repair(source: str, tables: str | None, wait_seconds: float, as_json: bool) 
     catalog = open_catalog(settings)
     try:
         chosen = selected(found, dialect.tables(found), None, table_names(tables))
-        followed = [table for table in chosen if is_followed(catalog, table)]
+        followed = [table for table in chosen if is_followed(catalog, found, table)]
         with dialect.snapshot(found, 1) as snapshot, snapshot.reader() as reader:
             checked = [
-                check_followed(catalog, dialect, reader, snapshot.position, table, wait_seconds) for table in followed
+                check_followed(catalog, found, reader, snapshot.position, table, wait_seconds) for table in followed
             ]
     finally:
         catalog.close()

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 @click.command(
     help="""Compare count and row hash of every chunk in SOURCE and in raw, and show the keys that differ; exit 3 if
-    any does. The source's side is what the load saw, so it may have changed since. A table that is followed by its
-    log is compared whole, as the source is at this moment; others may write."""
+    any does. The source's side is what the load saw, so it may have changed since. Tables of a source that is followed
+    by its log are compared whole, as the source is at this moment; others may write."""
 )
 @click.argument("source")
 @click.option("--tables", metavar="A,B", help="Only these tables, as table or schema.table.")
@@ -55,8 +55,8 @@ def command(
         ):
             work = Reconciliation(catalog, found, dialect, reader)
             for number, table in enumerate(chosen, start=1):
-                if is_followed(catalog, table):
-                    checked.append(check_followed(catalog, dialect, reader, snapshot.position, table, wait_seconds))
+                if is_followed(catalog, found, table):
+                    checked.append(check_followed(catalog, found, reader, snapshot.position, table, wait_seconds))
                 else:
                     checked += work.check(table, is_now=is_now)
                 meter.at(number)

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from ingestion.bulk.marks import newest_complete
 from ingestion.bulk.state import STATUS, STATUS_COLUMNS, State
+from ingestion.cdc import proof
 from ingestion.cli import cli
 from ingestion.errors import RetryableError, UsageError
 from ingestion.overview.figures import figures
@@ -65,6 +66,47 @@ def test_reconcile_of_a_table_that_was_never_loaded_exits_3_and_says_how_to_load
     [row] = rows_of(result)["tables"]
     assert result.exit_code == 3
     assert row["problems"] == ["is not in the lake; run `frazil bulk load lab`"]
+
+
+def test_a_table_of_a_followed_source_is_never_proven_by_its_own_copy(
+    followed_lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proof, "_PART_BYTES", 64 * 1024)  # so that its keys are compared in parts
+    followed_lab.orders(3000)
+    followed_lab.load()
+    unchanged = frazil("reconcile", "lab", "--wait", "0", "--json")
+    followed_lab.sql(
+        "update orders set note = 'later' where id in (7, 2000)",
+        "delete from orders where id = 2999",
+        "insert into orders values (5000, 'new', 1, 1)",
+    )
+
+    result = frazil("reconcile", "lab", "--wait", "0", "--json")
+
+    [before], [row] = rows_of(unchanged)["tables"], rows_of(result)["tables"]
+    assert (unchanged.exit_code, before["is_equal"], before["basis"]) == (0, True, "log")
+    assert (result.exit_code, row["is_equal"], row["basis"]) == (3, False, "log")
+    assert row["problems"] == [
+        "has changed since it was copied, and no change came by the log; see `frazil cdc status lab` and "
+        "`frazil cdc sink lab`"
+    ]
+    assert [(key["key"][0], key["what"]) for key in row["keys"]] == [
+        ("2000", "differs"),
+        ("2999", "only in lake"),
+        ("5000", "only in source"),
+        ("7", "differs"),
+    ]
+
+
+def test_a_table_of_a_followed_source_that_was_never_loaded_says_how_to_load_it(followed_lab: Lab) -> None:
+    followed_lab.orders(10)
+
+    result = frazil("reconcile", "lab", "--wait", "0", "--json")
+
+    [row] = rows_of(result)["tables"]
+    [table] = followed_lab.tables().values()
+    assert (result.exit_code, row["basis"]) == (3, "none")
+    assert row["problems"] == [f"is not in the lake; run `frazil bulk load lab --tables {table.schema}.orders`"]
 
 
 def test_validate_counts_both_sides_and_names_what_is_missing(lab: Lab) -> None:

@@ -23,7 +23,7 @@ def brought(shop: Shop, followed: Followed) -> None:
         for table in dialect.tables(shop.source):
             checked = check_followed(
                 shop.lake.catalog,
-                dialect,
+                shop.source,
                 reader,
                 snapshot.position,
                 table,

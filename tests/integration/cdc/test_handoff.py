@@ -68,7 +68,11 @@ def source_rows(connection: Any) -> dict[int, tuple[int, int]]:
 
 
 def lake_rows(catalog: Catalog, found: Followed) -> dict[int, tuple[int, int]]:
-    rows = folded(catalog.load_table(f"raw.{found.source.name}_versions"), ("id",)).to_pylist()
+    rows = [
+        row
+        for part in folded(catalog.load_table(f"raw.{found.source.name}_versions"), ("id",))
+        for row in part.to_pylist()
+    ]
     return {row["id"]: (row["n"], len(row["body"])) for row in rows}
 
 

@@ -148,6 +148,7 @@ def reconciled(site: FollowedDatabase) -> None:
     tables = json.loads(done.stdout)["tables"]
     assert done.returncode == 0, [one for one in tables if not one["is_equal"]]
     assert len(tables) == 7
+    assert {one["basis"] for one in tables} == {"log"}  # none was compared with what its own copy had seen
 
 
 KILLS = [(5, 1), pytest.param(30, 2, marks=pytest.mark.stress)]

@@ -27,7 +27,7 @@ def _checked(settings: Settings, found: Followed, during: Callable[[], object] =
         during()
         for table in tables:
             waiting = check_followed(
-                catalog, dialect, reader, snapshot.position, table, 20, lambda _: (found.drain(settings), None)[1]
+                catalog, found.source, reader, snapshot.position, table, 20, lambda _: (found.drain(settings), None)[1]
             )
             results[table.name] = waiting
     catalog.close()

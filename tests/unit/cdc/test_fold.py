@@ -1,9 +1,10 @@
 """Raw folded to the source's rows: the latest change of each key, at the end of the log or as a snapshot saw it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
 from pyiceberg.catalog import Catalog
 
 from ingestion.bulk.model import Position
@@ -30,6 +31,10 @@ def _row(number: int, note: str | None, amount: str = "1.00") -> dict[str, Any]:
     return {"id": number, "amount": amount, "note": note}
 
 
+def _pairs(table: Any) -> Iterator[tuple[int, str]]:
+    yield from zip(table["id"].to_pylist(), table["note"].to_pylist(), strict=True)
+
+
 def _rows(table: Any) -> list[tuple[int, str | None]]:
     return sorted((row["id"], row["note"]) for row in table.to_pylist())
 
@@ -51,7 +56,7 @@ def test_the_latest_change_of_a_key_counts_and_left_out_values_are_the_latest_kn
         ],
     )
 
-    found = folded(catalog.load_table("raw.shop_orders"), ("id",))
+    found = pa.Table.from_batches(folded(catalog.load_table("raw.shop_orders"), ("id",)))
 
     assert _rows(found) == [(2, "kept"), (4, None)]
     assert [str(row["amount"]) for row in found.to_pylist() if row["id"] == 2] == ["2.00"]
@@ -77,7 +82,9 @@ def test_a_snapshot_s_rows_are_those_of_the_transactions_it_saw(
     wrapped = 1 << 32
     position = Position("00000000/00000400", f"{wrapped + 1}:{wrapped + 5}:{wrapped + 3}", "", now)
 
-    found = folded(catalog.load_table("raw.shop_orders"), ("id",), unseen_in("postgres", position))
+    found = pa.Table.from_batches(
+        folded(catalog.load_table("raw.shop_orders"), ("id",), unseen_in("postgres", position))
+    )
 
     assert _rows(found) == [(1, "seen"), (2, "seen across the wrap"), (5, "long ago")]
 
@@ -89,7 +96,26 @@ def test_rows_without_a_key_are_counted(followed: Callable[..., Followed], catal
         table, [letter(0, row=one), letter(1, row=one), letter(2, "u", _row(1, "b"), before=one), letter(3, "d", one)]
     )
 
-    came, went = counted(catalog.load_table("raw.shop_orders"))
+    found = list(counted(catalog.load_table("raw.shop_orders")))
 
-    assert _rows(came) == [(1, "a"), (1, "a"), (1, "b")]
-    assert _rows(went) == [(1, "a"), (1, "a")]
+    assert [row for came, rows in found if came for row in _rows(rows)] == [(1, "a"), (1, "a"), (1, "b")]
+    assert [row for came, rows in found if not came for row in _rows(rows)] == [(1, "a"), (1, "a")]
+
+
+def test_a_large_table_comes_in_parts(followed: Callable[..., Followed], catalog: Catalog) -> None:
+    table, count = followed(), 250_000
+    fields = [field for field in table.raw.table.schema().as_arrow() if field.name not in ("_loaded_at", "_run_id")]
+    for commit in (1, 2):  # the second changes every other row
+        ids = range(0, count, commit)
+        columns: dict[str, list[Any]] = {field.name: [None] * len(ids) for field in fields}
+        columns |= {"id": list(ids), "note": [str(commit)] * len(ids)}
+        columns |= {"_op": ["u"] * len(ids), "_load_type": ["cdc"] * len(ids), "_position": [str(commit)] * len(ids)}
+        columns |= {"_event_id": [f"{commit}-{number}" for number in ids]}
+        table.raw.append(pa.table(columns, schema=pa.schema(fields)), "run", {})
+
+    parts = list(folded(catalog.load_table(table.name), ("id",)))
+
+    assert max(part.num_rows for part in parts) < count
+    notes = {number: note for part in parts for number, note in _pairs(part)}
+    assert len(notes) == sum(part.num_rows for part in parts) == count
+    assert all(note == ("1" if number % 2 else "2") for number, note in notes.items())

@@ -75,14 +75,37 @@ def copies_of(catalog: Catalog, source: DatabaseSource, tables: Sequence[SourceT
 
 def check_log(source: DatabaseSource) -> None:
     """Raises LogLostError when what keeps the log is gone, wherever the connector was."""
-    if source.dialect != "postgres":
-        return
-    slot = slot_of(source)
+    if source.dialect == "postgres":
+        _check_slot(source, slot_of(source))
+
+
+def trouble(source: DatabaseSource, slot: Slot | None, stored: Offset | None) -> str:
+    """Why the log cannot be read on, and what to do; empty if it can. `slot` is PostgreSQL's, as it is now.
+
+    `stored` is where a connector that does not run goes on, asked for after the slot; None if it runs.
+    """
+    name = source.name
+    if source.dialect == "postgres":
+        try:
+            confirmed = _check_slot(source, slot).confirmed
+        except LogLostError as error:
+            return str(error)
+        if stored and confirmed > _reached(stored):
+            ahead = f"{name}: the replication slot {log_name(source)} is ahead of the connector"
+            return f"{ahead}; run `frazil cdc register {name}`, which goes on or says what to load"
+    elif source.dialect == "mysql" and stored and not _is_within(stored, _binlogs(source)):
+        gone = f"{name}: the binary log {stored.get('file')} that the connector stopped in is gone"
+        return f"{gone}; run `frazil cdc register {name}`, which goes on from newer copies or says what to load"
+    return ""
+
+
+def _check_slot(source: DatabaseSource, slot: Slot | None) -> Slot:
     if slot is None:
         raise LogLostError(source.name, f"the replication slot {log_name(source)} is gone")
     if slot.status == "lost":
         first = f"`frazil cdc unregister {source.name} --drop-log`"
         raise LogLostError(source.name, f"the replication slot {log_name(source)} has lost its log", first)
+    return slot
 
 
 def starting_offset(source: DatabaseSource, copies: Copies, stored: Offset | None) -> Offset | None:
@@ -137,11 +160,8 @@ def drop_log(source: DatabaseSource) -> None:
 
 
 def _postgres(source: DatabaseSource, copies: Copies, stored: Offset | None) -> Offset | None:
-    check_log(source)
-    slot = slot_of(source)
-    assert slot is not None
-    reached = max(int((stored or {}).get(key) or 0) for key in ("lsn", "lsn_proc", "lsn_commit"))
-    if stored and slot.confirmed <= reached:
+    slot = _check_slot(source, slot_of(source))
+    if stored and slot.confirmed <= _reached(stored):
         return None
     if slot.confirmed <= number(copies.first.position):
         return {"lsn": slot.confirmed}
@@ -149,15 +169,28 @@ def _postgres(source: DatabaseSource, copies: Copies, stored: Offset | None) -> 
     raise LogLostError(source.name, f"the slot {log_name(source)} was made or moved after the copies of {late}")
 
 
-def _binlog(source: DatabaseSource, copies: Copies, stored: Offset | None) -> Offset | None:
+def _reached(stored: Offset) -> int:
+    """How far a connector of PostgreSQL has read."""
+    return max(int(stored.get(key) or 0) for key in ("lsn", "lsn_proc", "lsn_commit"))
+
+
+def _binlogs(source: DatabaseSource) -> dict[str, int]:
+    """The bytes of each binary log that the server has."""
     from ingestion.bulk.dialects.mysql.connection import connected, rows
 
     with connected(source) as connection:
-        sizes = {str(row[0]): int(row[1]) for row in rows(connection, "show binary logs")}
-    if stored and stored.get("file"):
-        file, place = str(stored["file"]), int(stored.get("pos") or 0)
-        if file in sizes and place <= sizes[file]:
-            return None
+        return {str(row[0]): int(row[1]) for row in rows(connection, "show binary logs")}
+
+
+def _is_within(stored: Offset, sizes: Mapping[str, int]) -> bool:
+    """Whether a place is in a binary log that is there."""
+    return int(stored.get("pos") or 0) <= sizes.get(str(stored.get("file")), -1)
+
+
+def _binlog(source: DatabaseSource, copies: Copies, stored: Offset | None) -> Offset | None:
+    sizes = _binlogs(source)
+    if stored and _is_within(stored, sizes):
+        return None
     begin = beginning(source, copies.first)
     if begin is None:
         raise LogLostError(source.name, "the copies were made while the server wrote no binary log")

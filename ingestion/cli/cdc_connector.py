@@ -49,34 +49,41 @@ def register(source: str, as_json: bool) -> None:
         click.echo(f"not loaded yet, changes alone are followed: frazil bulk load {source} --tables {names}")
 
 
-@click.command(help="Connector, tasks and how much log the database keeps for them; exit 1 when it has failed.")
+@click.command(
+    help="""Connector, tasks and how much log the database keeps for them; exit 1 when it has failed, or when the log
+    that it would go on with is gone."""
+)
 @_source
 @json_option
 def status(source: str, as_json: bool) -> None:
-    from ingestion.cdc.handoff import slot_of
+    from ingestion.cdc.handoff import slot_of, trouble
 
     with _client(source) as (database, _, client):
         found = client.status(source)
-        slot = None
-        if database.dialect == "postgres":
-            try:
-                slot = slot_of(database)
-            except FrazilError as error:
-                click.echo(f"frazil: {error}", err=True)
+        slot, lost = None, ""
+        try:
+            slot = slot_of(database) if database.dialect == "postgres" else None
+            places = () if found.is_running else client.offsets(source)
+            lost = trouble(database, slot, next((one.offset for one in places if one.offset), None))
+        except FrazilError as error:
+            click.echo(f"frazil: {error}", err=True)
     rows = [{"part": "connector", "state": found.state, "worker": found.worker, "cause": found.cause}]
     rows += [
         {"part": f"task {one.number}", "state": one.state, "worker": one.worker, "cause": one.cause}
         for one in found.tasks
     ]
     if slot is not None:
-        held = f"holds {slot.held_bytes / 1e6:.1f} MB of log"
+        held = f"holds {slot.held_bytes / 1e6:.1f} MB of log" + (", lost" if slot.status == "lost" else "")
         rows.append({"part": "slot", "state": "read" if slot.is_active else "not read", "worker": "", "cause": held})
     if as_json:
-        print_json({"source": source, **asdict(found), "slot": asdict(slot) if slot else None})
+        print_json({"source": source, **asdict(found), "slot": asdict(slot) if slot else None, "log_trouble": lost})
     else:
         print_rows(rows, title=source)
     if found.failure:
         click.echo(f"frazil: {source}: {found.failure}\n  then: frazil cdc restart {source}", err=True)
+    if lost:
+        click.echo(f"frazil: {lost}", err=True)
+    if found.failure or lost:
         sys.exit(FrazilError.exit_code)
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from pyiceberg.catalog import Catalog
 from ingestion.bulk.dialects.base import by_name
 from ingestion.cdc.connect import SourceOffset
 from ingestion.cdc.connector_config import connector_config, tables_of
-from ingestion.cdc.handoff import LogLostError, slot_of
+from ingestion.cdc.handoff import LogLostError, slot_of, trouble
 from ingestion.errors import UsageError
 from ingestion.settings import Settings
 from ingestion.stack.jvm import free_port
@@ -52,6 +53,12 @@ def pg(
 
 def ids(events: list[Any]) -> list[int]:
     return [(one["after"] or one["before"])["id"] for one in events]
+
+
+def stopped_at(site: FollowedDatabase) -> Any:
+    """Where the connector goes on."""
+    [found] = site.client.offsets(site.name)
+    return found.offset
 
 
 def has(number: int) -> Any:
@@ -126,8 +133,15 @@ def test_a_lost_slot_stops_with_the_command_that_loads_again(pg: FollowedDatabas
     pg.register()
     pg.client.stop(pg.name)
     pg.client.wait(pg.name, "STOPPED")
-    pg.sql(f"select pg_drop_replication_slot('frazil_{pg.name}')", "insert into orders values (2, 'lost')")
+    before = trouble(pg.source, slot_of(pg.source), stopped_at(pg))
+    name = f"frazil_{pg.name}"
+    pg.sql("update orders set note = 'b'", f"select pg_replication_slot_advance('{name}', pg_current_wal_lsn())")
+    ahead = trouble(pg.source, slot_of(pg.source), stopped_at(pg))
+    pg.sql(f"select pg_drop_replication_slot('{name}')", "insert into orders values (2, 'lost')")
 
+    assert before == ""
+    assert f"ahead of the connector; run `frazil cdc register {pg.name}`" in ahead
+    assert "is gone" in trouble(pg.source, slot_of(pg.source), stopped_at(pg))
     with pytest.raises(LogLostError, match=f"frazil bulk load {pg.name} --no-resume"):
         pg.register()
     assert pg.client.status(pg.name).state == "STOPPED"
@@ -194,6 +208,7 @@ def test_a_binlog_that_is_gone_stops_with_the_command_that_loads_again(
         site.register()
         site.client.stop(site.name)
         site.client.wait(site.name, "STOPPED")
+        assert trouble(site.source, None, stopped_at(site)) == ""
         site.sql("alter table orders add column note varchar(20) first", "insert into orders values ('lost', 1)")
         # The server keeps a log until it finds out that its reader is gone, which takes it minutes: it is told.
         readers = "select id from information_schema.processlist where command = 'Binlog Dump'"
@@ -207,6 +222,9 @@ def test_a_binlog_that_is_gone_stops_with_the_command_that_loads_again(
             site.sql(f"purge binary logs to '{logs[-1][0]}'")
             time.sleep(0.1)
 
+        told = trouble(site.source, None, stopped_at(site))
+
+        assert re.search(rf"binary log .* is gone; run `frazil cdc register {site.name}`", told)
         with pytest.raises(LogLostError, match=rf"binlog\.\d+ is gone .*frazil bulk load {site.name} --no-resume"):
             site.register()
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -55,7 +56,9 @@ def drain(site: FollowedDatabase) -> None:
 
 
 def in_lake(site: FollowedDatabase) -> dict[int, str]:
-    rows = folded(site.catalog.load_table(f"raw.{site.name}_orders"), ("id",)).to_pylist()
+    rows = [
+        row for part in folded(site.catalog.load_table(f"raw.{site.name}_orders"), ("id",)) for row in part.to_pylist()
+    ]
     return {row["id"]: row["note"] for row in rows}
 
 
@@ -80,12 +83,15 @@ def test_a_slot_that_has_lost_its_log_is_given_up_and_the_tables_are_loaded_agai
         while site.sql(status) != [("lost",)]:
             site.sql("update orders set note = 'lost'", "select pg_switch_wal()", "checkpoint")
         found = [one for one in by_name("postgres").check(site.source) if one.check == "slot"]
+        told = frazil(site, "cdc", "status", site.name)  # though the connector has not tried to read it
 
         with pytest.raises(LogLostError, match=r"has lost its log.*unregister .* --drop-log.*bulk load .* --no-resume"):
             site.register()
 
         fix = f"frazil cdc unregister {site.name} --drop-log, then: frazil bulk load {site.name} --no-resume"
         assert [(one.level, one.fix) for one in found] == [("fail", fix)]
+        assert (told.returncode, site.client.status(site.name).state) == (1, "STOPPED")
+        assert re.search(r"has lost its log.*unregister .* --drop-log.*bulk load .* --no-resume", told.stderr)
         assert frazil(site, "cdc", "unregister", site.name, "--drop-log").returncode == 0  # as the message says
         site.load(anew=True)
         site.register()

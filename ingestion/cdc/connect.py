@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
@@ -125,11 +126,15 @@ class ConnectClient:
     def create(self, name: str, config: Mapping[str, str], state: State = "STOPPED") -> None:
         """Make a connector, by default without tasks. One that is there already is an error."""
         body = {"name": name, "config": dict(config), "initial_state": state}
-        try:
-            self._call("POST", "/connectors", body, is_safe=False)
-        except ConnectUnreachableError:
-            if name not in self.names():  # else the answer was lost, not the call
-                raise
+
+        def make() -> None:
+            try:
+                self._once("POST", "/connectors", body)
+            except ConnectUnreachableError:
+                if name not in self.names():  # else the answer was lost, not the call
+                    raise
+
+        self._retrying()(make)
 
     def update(self, name: str, config: Mapping[str, str]) -> None:
         """Replace the configuration, or create the connector; its tasks are started anew."""
@@ -162,7 +167,9 @@ class ConnectClient:
 
     def delete(self, name: str) -> None:
         """Its offsets stay with Connect and count again for a connector of the same name."""
-        self._of(name, "DELETE", "")
+        self.config(name)
+        with suppress(NoConnectorError):  # the answer to an earlier try was lost
+            self._of(name, "DELETE", "")
 
     def offsets(self, name: str) -> list[SourceOffset]:
         found = self._of(name, "GET", "/offsets").get("offsets") or ()
@@ -219,14 +226,16 @@ class ConnectClient:
         except ConnectRefusedError:
             time.sleep(_STALE_SECONDS)
 
-    def _call(self, method: str, path: str, body: Any = None, *, is_safe: bool = True) -> Any:
-        retrying = tenacity.Retrying(
-            stop=tenacity.stop_after_delay(self._patience if is_safe else 0),
+    def _call(self, method: str, path: str, body: Any = None) -> Any:
+        return self._retrying()(self._once, method, path, body)
+
+    def _retrying(self) -> tenacity.Retrying:
+        return tenacity.Retrying(
+            stop=tenacity.stop_after_delay(self._patience),
             wait=tenacity.wait_exponential_jitter(multiplier=0.2, max=3, jitter=0.2),
             retry=tenacity.retry_if_exception_type(ConnectUnreachableError),
             reraise=True,
         )
-        return retrying(self._once, method, path, body)
 
     def _once(self, method: str, path: str, body: Any) -> Any:
         try:

@@ -62,3 +62,30 @@ def followed_mariadb(bus: TestBus, mariadb: TestMariaDb) -> Iterator[Callable[..
         found.unregister()
     for connection in connections:
         connection.close()
+
+
+@pytest.fixture
+def config(bus: TestBus, postgres: TestPostgres) -> dict[str, str]:
+    """A connector on a database of its own, with a slot that it may make and drop."""
+    facts, name = postgres.database(), bus.name("connector")
+    with postgres.connect(facts.database) as connection:
+        connection.execute("create table orders (id int primary key)")
+        connection.execute(f"create publication {name} for table orders".encode())
+    return {
+        "name": name,
+        "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
+        "topic.prefix": name,
+        "plugin.name": "pgoutput",
+        "publication.name": name,
+        "publication.autocreate.mode": "disabled",
+        "slot.name": name,
+        "slot.drop.on.stop": "true",
+        "snapshot.mode": "no_data",
+        "database.hostname": facts.host,
+        "database.port": str(facts.port),
+        "database.user": facts.user,
+        "database.password": facts.password,
+        "database.dbname": facts.database,
+        "topic.creation.default.partitions": "1",
+        "topic.creation.default.replication.factor": "1",
+    }

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from ingestion.cdc.clusters import ConnectAddress
+from ingestion.bulk.sources import DatabaseSource
+from ingestion.cdc.clusters import ConnectAddress, KafkaCluster
 from ingestion.cdc.connect import (
     ConnectClient,
     ConnectRefusedError,
@@ -17,23 +18,10 @@ from ingestion.cdc.connect import (
     SourceOffset,
     cause,
 )
+from ingestion.cdc.connector_config import connector_config
 from ingestion.errors import UsageError
 from ingestion.stack.jvm import free_port
 from tests.support.bus import TestBus
-from tests.support.databases import TestPostgres
-
-ORACLE = {
-    "connector.class": "io.debezium.connector.oracle.OracleConnector",
-    "name": "ora",
-    "topic.prefix": "ora",
-    "database.hostname": "127.0.0.1",
-    "database.port": "1521",
-    "database.user": "reader",
-    "database.password": "secret",
-    "database.dbname": "ORCL",
-    "schema.history.internal.kafka.topic": "__debezium-history.ora",
-    "schema.history.internal.kafka.bootstrap.servers": "127.0.0.1:9092",
-}
 
 
 @pytest.fixture
@@ -41,33 +29,6 @@ def client(bus: TestBus) -> Iterator[ConnectClient]:
     found = ConnectClient(ConnectAddress(url=bus.connect_url), patience=60)
     yield found
     found.close()
-
-
-@pytest.fixture
-def config(bus: TestBus, postgres: TestPostgres) -> dict[str, str]:
-    """A connector on a database of its own, with a slot that it may make and drop."""
-    facts, name = postgres.database(), bus.name("connector")
-    with postgres.connect(facts.database) as connection:
-        connection.execute("create table orders (id int primary key)")
-        connection.execute(f"create publication {name} for table orders".encode())
-    return {
-        "name": name,
-        "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
-        "topic.prefix": name,
-        "plugin.name": "pgoutput",
-        "publication.name": name,
-        "publication.autocreate.mode": "disabled",
-        "slot.name": name,
-        "slot.drop.on.stop": "true",
-        "snapshot.mode": "no_data",
-        "database.hostname": facts.host,
-        "database.port": str(facts.port),
-        "database.user": facts.user,
-        "database.password": facts.password,
-        "database.dbname": facts.database,
-        "topic.creation.default.partitions": "1",
-        "topic.creation.default.replication.factor": "1",
-    }
 
 
 def test_the_life_of_a_connector(client: ConnectClient, config: dict[str, str], bus: TestBus) -> None:
@@ -144,17 +105,28 @@ def test_an_unknown_plugin_is_the_configurations_fault(client: ConnectClient, co
         client.create(config["name"], wrong)
 
 
-def test_oracles_configuration_is_checked_without_a_server(client: ConnectClient) -> None:
-    reachable = client.validate(ORACLE)
-    broken = client.validate({**ORACLE, "database.port": "many", "database.user": "", "snapshot.mode": "guess"})
+@pytest.fixture
+def oracle(bus: TestBus) -> dict[str, str]:
+    """What `register` would make for an Oracle that nobody listens for."""
+    block = {"name": "ora", "dialect": "oracle", "port": free_port(), "database": "ORCL", "user": "reader"}
+    source = DatabaseSource.model_validate({**block, "password": "secret", "modes": ["bulk", "cdc"]})
+    address = {"name": "default", "bootstrap": bus.bootstrap, "connect": {"url": bus.connect_url}}
+    return connector_config(source, [], KafkaCluster.model_validate(address))
 
-    assert [one.option for one in reachable] == ["database.hostname"]  # nobody listens there
+
+def test_oracles_configuration_is_checked_without_a_server(client: ConnectClient, oracle: dict[str, str]) -> None:
+    made = client.validate(oracle)
+    broken = client.validate({**oracle, "database.port": "many", "database.user": "", "snapshot.mode": "guess"})
+
+    assert [one.option for one in made] == ["database.hostname"]  # nobody listens there
     assert {"database.port", "database.user", "snapshot.mode"} <= {one.option for one in broken}
+    # Its tasks refuse this pair (OracleConnectorConfig.validateLogMiningStrategy), which validation here passes over.
+    assert (oracle["lob.enabled"], oracle["log.mining.strategy"]) == ("true", "redo_log_catalog")
 
 
-def test_an_oracle_that_is_away_is_the_configurations_fault_too(client: ConnectClient) -> None:
+def test_an_oracle_that_is_away_is_the_configurations_fault_too(client: ConnectClient, oracle: dict[str, str]) -> None:
     with pytest.raises(UsageError, match="refuses the configuration"):  # Connect answers 500
-        client.create("ora", ORACLE)
+        client.create("ora", oracle)
 
 
 def test_offsets_of_a_running_connector_are_not_changed(client: ConnectClient, config: dict[str, str]) -> None:

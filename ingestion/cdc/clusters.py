@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from ingestion.blocks import BlockFile
+from ingestion.errors import UsageError
 
 FILE = "kafka_clusters.yaml"
 
@@ -79,7 +80,10 @@ class KafkaCluster(_Model):
         return found
 
     def java(self) -> dict[str, str]:
-        """For a Java client inside Connect: a connector's own history of schemas. Files must be there, too."""
+        """For a Java client inside Connect: a connector's own history of schemas. Files must be there, too.
+
+        Raises UsageError for key and certificate in two files: Java reads them from one.
+        """
         if self.security == "PLAINTEXT":
             return {}
         found: dict[str, str] = {"security.protocol": self.security}
@@ -90,6 +94,19 @@ class KafkaCluster(_Model):
             found["sasl.jaas.config"] = f"org.apache.kafka.common.security.{module}LoginModule required {account};"
         if self.ca_file is not None:
             found |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": str(self.ca_file)}
+        return found | self._java_key()
+
+    def _java_key(self) -> dict[str, str]:
+        if self.certificate_file is None:
+            return {}
+        if self.certificate_file != self.key_file:
+            raise UsageError(
+                f"{self.name}: Kafka Connect reads key and certificate from one file; put both into one in PEM, and "
+                f"name it as certificate_file and as key_file in config/{FILE}"
+            )
+        found = {"ssl.keystore.type": "PEM", "ssl.keystore.location": str(self.certificate_file)}
+        if self.key_password.get_secret_value():
+            found["ssl.key.password"] = self.key_password.get_secret_value()
         return found
 
 

@@ -60,7 +60,7 @@ _CONVERTERS = {"converters": "uuid", "uuid.type": "frazil.debezium.MariaDbUuid"}
 _ORACLE = {
     "connector.class": ORACLE,
     "snapshot.mode": "recovery",
-    "log.mining.strategy": "hybrid",
+    "log.mining.strategy": "redo_log_catalog",  # knows old definitions; `hybrid` cannot have LOBs
     "lob.enabled": "true",
     "interval.handling.mode": "string",
     "include.schema.changes": "false",

@@ -1,4 +1,5 @@
-"""The stack's broker with one more listener, which asks for an account through TLS, and files that name it."""
+"""The stack's broker with two more listeners, which ask for an account through TLS and for a client's certificate, and
+files that name them."""
 
 import shutil
 from collections.abc import Iterator, Mapping
@@ -50,8 +51,8 @@ class Authority:
         draft = self._draft(self._name, self._key).add_extension(x509.BasicConstraints(True, 0), critical=True)
         self.certificate = _pem(draft.add_extension(rights, critical=True).sign(self._key, hashes.SHA256()))
 
-    def server(self) -> tuple[str, str]:
-        """Key and certificate of a server on loopback, in PEM."""
+    def pair(self) -> tuple[str, str]:
+        """Key and certificate of a server on loopback, or of a client, in PEM."""
         key = generate_private_key(SECP256R1())
         names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address(HOST))])
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
@@ -66,38 +67,52 @@ class Authority:
 
 
 class SecuredKafka(Kafka):
-    """As the stack's, and on port `secured` by TLS with SASL, PLAIN and SCRAM."""
+    """As the stack's, and on port `secured` by TLS with SASL, PLAIN and SCRAM, on `mutual` by TLS both ways."""
 
     def __init__(self, authority: Authority) -> None:
-        self.secured = free_port()
-        self._key, self._certificate = authority.server()
+        self.secured, self.mutual = free_port(), free_port()
+        self._key, self._certificate = authority.pair()
+        self._ca = authority.certificate
 
     def files(self, site: Site) -> Mapping[str, str]:
         files = dict(super().files(site))
         (name,) = (name for name in files if name.startswith("server"))
         plain = dict(line.split("=", 1) for line in files[name].splitlines())
-        more = f"SECURED://{HOST}:{self.secured}"
+        more = f"SECURED://{HOST}:{self.secured},MUTUAL://{HOST}:{self.mutual}"
         own = {name: f"{plain[name]},{more}" for name in ("listeners", "advertised.listeners")}
-        own["listener.security.protocol.map"] = f"{plain['listener.security.protocol.map']},SECURED:SASL_SSL"
+        own["listener.security.protocol.map"] = f"{plain['listener.security.protocol.map']},SECURED:SASL_SSL,MUTUAL:SSL"
         account = f'username="broker" password="unused" user_{USER}="{PASSWORD}"'
-        listener = {
+        known = {
             "ssl.keystore.type": "PEM",
             "ssl.keystore.key": _in_one_line(self._key),
             "ssl.keystore.certificate.chain": _in_one_line(self._certificate),
+        }
+        mutual = {
+            "ssl.client.auth": "required",
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.certificates": _in_one_line(self._ca),
+        }
+        listener = {
             "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512",
             "plain.sasl.jaas.config": f"{_MODULES}.plain.PlainLoginModule required {account};",
             "scram-sha-512.sasl.jaas.config": f"{_MODULES}.scram.ScramLoginModule required;",
         }
-        own |= {f"listener.name.secured.{name}": value for name, value in listener.items()}
+        own |= {f"listener.name.secured.{name}": value for name, value in {**known, **listener}.items()}
+        own |= {f"listener.name.mutual.{name}": value for name, value in {**known, **mutual}.items()}
         return {**files, name: "".join(f"{key}={value}\n" for key, value in {**plain, **own}.items())}
 
 
 @dataclass(frozen=True)
 class SecuredBus:
-    """The running broker; `config` writes a copy of the project's configuration whose default cluster is its port."""
+    """The running broker; `config` writes a copy of the project's configuration whose default cluster is its port.
+
+    `pair` is a client's key and certificate for port `mutual`.
+    """
 
     port: int
+    mutual: int
     ca: str
+    pair: str
     folder: Path
     mechanism: str = "SCRAM-SHA-512"
     changed: Mapping[str, str] = field(default_factory=dict)
@@ -112,6 +127,13 @@ class SecuredBus:
         address = {"default": {**block, "connect": {"url": "http://127.0.0.1:9"}}}
         (folder / "kafka_clusters.yaml").write_text(yaml.safe_dump({"clusters": address}), encoding="utf-8")
         return folder
+
+    def mutual_config(self) -> Path:
+        """The same for the port that asks for a certificate."""
+        pair = self.folder / "pair.pem"
+        pair.write_text(self.pair, encoding="utf-8")
+        files = {"certificate_file": str(pair), "key_file": str(pair)}
+        return self.config(bootstrap=f"{HOST}:{self.mutual}", security="SSL", **files)
 
     @property
     def client(self) -> dict[str, str]:
@@ -136,7 +158,8 @@ def running_secured(folder: Path) -> Iterator[SecuredBus]:
             account = admin.UserScramCredentialUpsertion(USER, scram, PASSWORD.encode())
             for future in client.alter_user_scram_credentials([account]).values():
                 future.result(30)
-            yield SecuredBus(part.secured, authority.certificate, folder)
+            pair = "".join(authority.pair())
+            yield SecuredBus(part.secured, part.mutual, authority.certificate, pair, folder)
         finally:
             server.remove()
 

@@ -57,6 +57,25 @@ def test_both_kinds_of_client_are_told_account_and_certificates(tmp_path: Path) 
     assert "tell-nobody" not in repr(found)
 
 
+def test_java_is_given_a_client_s_key_and_certificate_in_one_file(tmp_path: Path) -> None:
+    files = "    certificate_file: /etc/frazil.pem\n    key_file: {}\n    key_password: ${{KEY_PASSWORD}}\n"
+    secrets = {**SECRET, "KEY_PASSWORD": "tell-nobody-either"}
+    one = FULL.replace("    ca_file", files.format("/etc/frazil.pem") + "    ca_file")
+    two = FULL.replace("    ca_file", files.format("/etc/frazil.key") + "    ca_file")
+
+    found = cluster(written(tmp_path, one), "far", secrets)
+    apart = cluster(written(tmp_path, two), "far", secrets)
+
+    assert found.client()["ssl.certificate.location"] == found.client()["ssl.key.location"] == "/etc/frazil.pem"
+    assert {name: value for name, value in found.java().items() if "key" in name} == {
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": "/etc/frazil.pem",
+        "ssl.key.password": "tell-nobody-either",
+    }
+    with pytest.raises(UsageError, match="far: Kafka Connect reads key and certificate from one file"):
+        apart.java()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -79,6 +79,7 @@ class Tables:
         self._found: dict[tuple[str, str], SourceTable] = {}
         self._broken: dict[tuple[str, str], ContractError] = {}
         self._sought: frozenset[tuple[str, str, str]] = frozenset()
+        self._told: set[tuple[str, bool, str]] = set()  # new tables of which was told what became of them
         self._carriers: Mapping[tuple[str, str], Mapping[str, Carrier]] = {}
 
     def named(self, topic: str) -> tuple[str, str] | None:
@@ -134,11 +135,13 @@ class Tables:
         return self.get(schema, name)
 
     def look_again(self) -> None:
-        """A look at the source's columns, unless there was one just now or the source is away."""
+        """A look at the source's columns, unless there was one just now or the source is away; new tables are published
+        where their log would not be told else."""
         if time.monotonic() - self._asked_at < _AGAIN_AFTER:
             return
         try:
             self.refresh()
+            self._publish_new()
         except FrazilError as error:
             self._asked_at = time.monotonic()
             log.warning("source_not_seen", extra={"source": self._source.name, "reason": str(error)})
@@ -154,6 +157,22 @@ class Tables:
                     self._broken.pop(key, None)
                 except ContractError as error:
                     self._broken[key] = error
+
+    def _publish_new(self) -> None:
+        if self._source.dialect != "postgres":
+            return
+        from ingestion.bulk.dialects.postgres.connection import connected
+        from ingestion.bulk.dialects.postgres.log import publish_new
+
+        with connected(self._source) as connection:
+            new = publish_new(connection, self._source, list(self._found.values()))
+        for one in new:
+            if one not in self._told:
+                event = "table_published" if one.is_published else "table_not_published"
+                log.warning(
+                    event, extra={"source": self._source.name, "table": one.name, "next": one.advice or "nothing"}
+                )
+        self._told |= set(new)
 
     def _stored(self, schema: str, name: str) -> Followed | None:
         """As the raw table has it: the source need not be there."""

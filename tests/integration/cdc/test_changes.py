@@ -155,15 +155,34 @@ def test_a_contract_decides_what_a_new_column_does(followed_postgres: Maker, set
         assert (kept["reason"], kept["topic"]) == ("contract", f"{found.source.name}.public.items")
 
 
-def test_a_table_made_on_the_way_is_followed(followed_postgres: Maker, settings: Settings) -> None:
+def test_tables_made_on_the_way_are_published_by_the_sink_and_followed(
+    followed_postgres: Maker, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
     found, connection = followed_postgres(ITEMS)
+    connection.execute(b"insert into items values (1, 'a', null)")
+    _drained(settings, found, 1)
     connection.execute(b"create table fresh (id int primary key, v text)")
-    connection.execute(f'alter publication "frazil_{found.source.name}" add table fresh'.encode())
-    connection.execute(b"insert into fresh values (1, 'a')")
+    connection.execute(b"create table filled (id int primary key)")
+    connection.execute(b"insert into filled values (1)")
+    connection.execute(b"create table loose (a int)")
 
+    found.drain(settings)
+    connection.execute(b"insert into fresh values (1, 'a')")
+    connection.execute(b"insert into filled values (2)")
+    connection.execute(b"insert into loose values (1)")
+    connection.execute(b"update loose set a = 2")  # would be refused if it were published without an identity
     rows = _drained(settings, found, 1, "fresh")
+    late = _drained(settings, found, 1, "filled")
 
     assert [(row["id"], row["v"]) for row in rows] == [(1, "a")]
+    assert [row["id"] for row in late] == [2]
+    told = {(one.getMessage(), getattr(one, "table", ""), getattr(one, "next", "")) for one in caplog.records}
+    name = found.source.name
+    assert ("table_published", "public.fresh", "nothing") in told
+    load = f"frazil bulk load {name} --tables public.filled"
+    assert ("table_published", "public.filled", f"rows from before are not in the log: {load}") in told
+    assert [table for event, table, _ in told if event == "table_not_published"] == ["public.loose"]
+    assert _rows(settings, found, "loose") == []
 
 
 def test_mariadb_s_changes_are_in_raw_in_the_order_of_its_binlog(followed_mariadb: Maker, settings: Settings) -> None:

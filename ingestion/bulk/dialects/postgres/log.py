@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from psycopg import errors
 
@@ -9,6 +10,14 @@ from ingestion.bulk.dialects.postgres.connection import Connection, quoted, rela
 from ingestion.bulk.model import SourceTable
 from ingestion.bulk.sources import DatabaseSource
 from ingestion.errors import UsageError
+
+
+class Newcomer(NamedTuple):
+    """A table that the publication did not have; `advice` says what is to be done about it, empty if nothing is."""
+
+    name: str
+    is_published: bool
+    advice: str
 
 
 def log_name(source: DatabaseSource) -> str:
@@ -52,27 +61,63 @@ def _permitted(source: DatabaseSource, tables: list[SourceTable]) -> Iterator[No
 
 def publication_sql(source: DatabaseSource, tables: list[SourceTable]) -> str:
     """The statement that makes the source's publication of all its tables."""
-    listed = ", ".join(_published(table.schema, table.name, tables) for table in tables)
+    listed = ", ".join(map(_published, tables))
     of = f" for table {listed}" if listed else ""
     return f"create publication {quoted(log_name(source))}{of} with (publish_via_partition_root = true)"
 
 
+def publish_new(connection: Connection, source: DatabaseSource, tables: list[SourceTable]) -> list[Newcomer]:
+    """Add the tables that the source's publication lacks, one by one; nothing without a publication.
+
+    A table without a replica identity stays out: once it is published the server refuses its updates and deletes.
+    What was written before is not in the log.
+    """
+    return [_added(connection, source, table) for table in _unpublished(connection, source, tables) or ()]
+
+
+def _added(connection: Connection, source: DatabaseSource, table: SourceTable) -> Newcomer:
+    name, place = f"{table.schema}.{table.name}", relation(table.schema, table.name)
+    adding = f"alter publication {quoted(log_name(source))} add table {_published(table)}"
+    load = f"frazil bulk load {source.name} --tables {name}"
+    found = connection.execute(
+        "select relreplident::text from pg_class where oid = to_regclass(%s)", (place,)
+    ).fetchone()
+    if found is None:
+        return Newcomer(name, False, "it is gone again")
+    if found[0] == "n" or (found[0] == "d" and not table.key):
+        return Newcomer(
+            name, False, f"alter table {place} replica identity full, or give it a primary key; then: {load}"
+        )
+    try:
+        connection.execute(adding.encode())
+    except errors.DuplicateObject:  # another process was faster
+        return Newcomer(name, True, "")
+    except errors.InsufficientPrivilege as error:
+        return Newcomer(name, False, f"{short(error)}; let its owner run: {adding}; then: {load}")
+    only = "" if table.kind == "partitioned" else "only "
+    has_rows = connection.execute(f"select exists (select from {only}{place})".encode()).fetchone()
+    return Newcomer(name, True, f"rows from before are not in the log: {load}" if has_rows == (True,) else "")
+
+
 def _publish(connection: Connection, source: DatabaseSource, tables: list[SourceTable]) -> None:
+    missing = _unpublished(connection, source, tables)
+    if missing is None:
+        connection.execute(publication_sql(source, tables).encode())
+    elif missing:
+        listed = ", ".join(map(_published, missing))
+        connection.execute(f"alter publication {quoted(log_name(source))} add table {listed}".encode())
+
+
+def _unpublished(connection: Connection, source: DatabaseSource, tables: list[SourceTable]) -> list[SourceTable] | None:
+    """The tables that the source's publication lacks; None if there is no publication."""
     name = log_name(source)
     found = connection.execute("select puballtables from pg_publication where pubname = %s", (name,)).fetchone()
-    wanted = {(table.schema, table.name) for table in tables}
     if found is None:
-        connection.execute(publication_sql(source, tables).encode())
-        return
-    if found[0]:
-        return
+        return None
     sql = "select schemaname::text, tablename::text from pg_publication_tables where pubname = %s"
-    missing = wanted - {(schema, table) for schema, table in connection.execute(sql, (name,))}
-    if missing:
-        listed = ", ".join(_published(schema, table, tables) for schema, table in sorted(missing))
-        connection.execute(f"alter publication {quoted(name)} add table {listed}".encode())
+    known = set(connection.execute(sql, (name,)))
+    return [] if found[0] else [table for table in tables if (table.schema, table.name) not in known]
 
 
-def _published(schema: str, name: str, tables: list[SourceTable]) -> str:
-    kind = next(table.kind for table in tables if (table.schema, table.name) == (schema, name))
-    return f"{'' if kind == 'partitioned' else 'only '}{relation(schema, name)}"
+def _published(table: SourceTable) -> str:
+    return f"{'' if table.kind == 'partitioned' else 'only '}{relation(table.schema, table.name)}"

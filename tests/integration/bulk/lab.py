@@ -23,6 +23,7 @@ from ingestion.bulk.sources import DatabaseSource, database
 from ingestion.bulk.table_load import Outcome
 from ingestion.settings import Settings
 from ingestion.stack import Facts
+from tests.support.loads import stopped_load
 
 CHUNK_BYTES = 128 * 1024
 _OTHERS = {  # what ends or names the connections of loads to the asking one's database
@@ -123,18 +124,7 @@ class Lab:
 
     def stopped(self, **options: Any) -> Outcome:
         """Load the one table there is, chunk by chunk, and stop when some of it is committed."""
-        work = Load(self.settings, self.source, Options(parallel_tables=1, **options))
-
-        class Stopping(Board):
-            def advance(self, table: str, rows: int) -> None:
-                super().advance(table, rows)
-                if self._tables[table].rows > 2500:
-                    work.stop.set()
-
-        with Stopping() as board:
-            (outcome,) = work.run(board)
-        assert outcome.status == "interrupted"
-        return outcome
+        return stopped_load(self.settings, self.source, parallel_tables=1, **options)
 
     def tables(self) -> dict[str, SourceTable]:
         return {table.name: table for table in self.dialect.tables(self.source)}

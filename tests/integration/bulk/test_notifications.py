@@ -1,13 +1,6 @@
 """Who is told of changed columns, by what, and what happens when that fails: real channels on loopback."""
 
-import email
 import json
-import socketserver
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from email import policy
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -24,42 +17,10 @@ from ingestion.bulk.sources import DatabaseSource
 from ingestion.settings import Settings
 from ingestion.stack.jvm import free_port
 from tests.integration.bulk.lab import Lab
+from tests.support.mail import mail_address, mail_server
 
 SLACK = "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#data"
 SNS = "sns://AHIAJGNT76XIMXDBIJYA/bu1dHSdO22pfaaVywmNsdljF4C07D3bndi9PQJ9/us-east-1/schema-changes"
-
-
-@contextmanager
-def mail_server(port: int) -> Iterator[list[EmailMessage]]:
-    """A mail server on loopback that keeps what it is sent."""
-    mails: list[EmailMessage] = []
-
-    class Session(socketserver.StreamRequestHandler):
-        def handle(self) -> None:
-            self.say("220 ready")
-            while line := self.rfile.readline().decode().strip().upper():
-                if line == "DATA":
-                    self.say("354 go on")
-                    body = b"".join(iter(self.rfile.readline, b".\r\n"))
-                    mails.append(email.message_from_bytes(body, policy=policy.default))
-                self.say("221 bye" if line == "QUIT" else "250 ok")
-
-        def say(self, line: str) -> None:
-            self.wfile.write(f"{line}\r\n".encode())
-
-    class Server(socketserver.ThreadingTCPServer):
-        allow_reuse_address = True
-
-    with Server(("127.0.0.1", port), Session) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield mails
-        server.shutdown()
-        thread.join()
-
-
-def mail_address(port: int) -> str:
-    return f"mailto://127.0.0.1:{port}?from=frazil@example.org&to=team@example.org&mode=insecure"
 
 
 def test_a_mail_that_could_not_be_sent_is_sent_by_the_next_load_and_only_once(

@@ -115,12 +115,13 @@ Long values are cut before anything looks at them. No value is made up: what is 
     {{ replaced_all(replaced_all(replaced_all(bare, '^(\\s*([+]|00).*)\\([08]\\)', first_group()), '[^0-9+]'), '^00', '+') }}
 {%- endmacro %}
 
-{#- A number has 7 to 15 digits, is no run of one digit, and no other made-up one. -#}
+{#- A number has 7 to 15 digits, is no run of one digit, and no other made-up one, with or without a country's code. -#}
 {% macro valid_phone() -%}
+    {%- set counted_up = '^[+]?0*(1234567|7654321|9876543)|^[+][0-9]{1,3}0*(123456789|987654321)' -%}
     case
         when
             {{ matches('number_of_country', '^[+]?[0-9]{7,15}$') }}
-            and not {{ matches('number_of_country', '^[+]?0*(1234567|7654321|9876543)|0{7}|1{7}|2{7}|3{7}|4{7}|5{7}|6{7}|7{7}|8{7}|9{7}') }}
+            and not {{ matches('number_of_country', counted_up ~ '|0{7}|1{7}|2{7}|3{7}|4{7}|5{7}|6{7}|7{7}|8{7}|9{7}') }}
             then number_of_country
     end
 {%- endmacro %}

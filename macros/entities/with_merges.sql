@@ -4,16 +4,16 @@ is_living. `merges` is a query that yields record_id and merged_into_id of those
 one, `are_new` whether it may yield more than when it was last read.
 
 What was known of a merged record stays evidence, and it is one customer with the other by its source's own word. It lives
-as long as the record in which its merges end; one whose end is not known, or more than three merges away, does not. All
-merged records are read whenever a record or merge is new, since a change of the end is none of their own; where there are
+as long as the record in which its merges end. Where that end is not known, or more than three merges away, nothing is
+known of a merge either: the record lives, alone, until its own deletion comes. All merged records are read whenever a record or merge is new, since a change of the end is none of their own; where there are
 none, nobody pays for looking.
 -#}
 {% macro with_merges(table, id, merges, are_new=false) -%}
     {%- if (are_new or not is_unchanged(table)) and any_rows(merges) -%}
         select
             records.*,
-            ends.merged_into_id,
-            coalesce(ends.is_living, not records.is_deleted) as is_living
+            case when ends.is_known then ends.merged_into_id end as merged_into_id,
+            case when ends.is_known then ends.is_living else not records.is_deleted end as is_living
         from (
             {{ customer_values(table, id) }} {{ since_watermark(table, '_staged_at') }}
             union distinct
@@ -49,12 +49,13 @@ none, nobody pays for looking.
     from {{ table }}
 {%- endmacro %}
 
-{#- `merges` with is_living: whether the record in which they end is among `records` and not deleted. -#}
+{#- `merges` with is_known: whether the record in which they end is among `records`, and is_living: that it is not deleted. -#}
 {% macro ends_of_merges(merges, records) -%}
     select
         chains.record_id,
         chains.merged_into_id,
-        coalesce(not ends.is_deleted, false) and further.record_id is null as is_living
+        ends.source_id is not null and further.record_id is null as is_known,
+        not ends.is_deleted as is_living
     from (
         select
             one.record_id,

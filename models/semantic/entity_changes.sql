@@ -2,6 +2,7 @@
     unique_key=['record_key', 'changed_at'],
     full_refresh=false,
     post_hook="{{ drop_steps() }}",
+    meta={'remembers': true},
 ) }}
 
 {%- set text = dbt.type_string() -%}
@@ -31,7 +32,14 @@
 {{ reads(found.sql ~ members_sql) }}
 with
 
--- Links between what was apart: the strongest of them is why they are together.
+decisions as (
+
+    {{ pair_decisions() }}
+
+),
+
+-- Links between what was apart: the strongest of them is why they are together. A pair that was
+-- decided is together, or apart, for no evidence.
 bridges as (
 
     select
@@ -48,6 +56,14 @@ bridges as (
             edges.key_high = high.record_key
             and low.entity_id = high.entity_id
             and low.before_entity_id <> high.before_entity_id
+    inner join {{ ref('er_tiers') }} as tiers
+        on tiers.tier = 0 and {{ bits_in_lake('low.size_offset_bits') }} >= tiers.least_bits
+    left join decisions
+        on
+            edges.key_low = decisions.key_low
+            and edges.key_high = decisions.key_high
+            and decisions.decision <> 'none'
+    where decisions.key_low is null
 
 ),
 

@@ -2,6 +2,7 @@
     unique_key='old_entity_id',
     full_refresh=false,
     post_hook="{{ drop_steps() }}",
+    meta={'remembers': true},
 ) }}
 
 {%- set found = kept_moved_records() -%}

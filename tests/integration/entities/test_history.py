@@ -76,6 +76,20 @@ def test_history_moves_with_customers_who_become_one_and_back_when_they_are_two_
     assert _matches(lake) == {"1": ("self", True), "2": ("self", True)}
     assert _sales(lake) == {apart["1"]: (1, Decimal("10.00")), apart["2"]: (1, Decimal("20.50"))}
     assert _remap(lake) == {retired: joined["1"]}
+    _check_that_a_rebuild_tells_what_it_retired(lake, apart)
+
+
+def _check_that_a_rebuild_tells_what_it_retired(lake: Lake, before: dict[str, str]) -> None:
+    stage(lake.catalog, _people(_BOTH), replace=True)
+
+    lake.dbt("run", "--full-refresh", "--select", *_MODELS)
+
+    joined = _entities(lake)
+    assert len(set(joined.values())) == 1
+    retired = ({before["1"], before["2"]} - {joined["1"]}).pop()
+    assert _remap(lake)[retired] == joined["1"]
+    moved = query(lake.catalog, f"select * from semantic.entity_changes where from_entity_id = '{retired}'").to_pylist()
+    assert [one["to_entity_id"] for one in moved] == [joined["1"]]
 
 
 def test_contacts_that_hubspot_merged_are_one_customer_as_long_as_the_merged_one_lives(lake: Lake) -> None:
@@ -98,6 +112,9 @@ def test_contacts_that_hubspot_merged_are_one_customer_as_long_as_the_merged_one
     assert links == [{"key_low": "hubspot:p:5", "key_high": "hubspot:p:8"}]
     found = _matches(lake)
     assert found["p:5"] == found["p:8"] == ("decided", False)
+    causes = {one["cause_key_low"] for one in lake.rows("semantic.entity_changes")}
+    assert causes == {None}, "a merge was put down to the evidence"
+    lake.dbt("test", "--select", "assert_each_living_record_is_in_exactly_one_entity")
 
     stage(lake.catalog, _people(named), replace=True, deleted=True)
     lake.dbt("run", "--select", *_MODELS)

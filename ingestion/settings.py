@@ -29,12 +29,19 @@ class Settings(BaseSettings):
     spark_memory: str = Field(default="2g", description="Heap of the Spark driver.")
     threads: int = Field(default=4, ge=1, le=64, description="dbt models built at the same time.")
     webhook_body_bytes: int = Field(default=2 * 1024 * 1024, ge=1024, description="Largest body; above it 413.")
+    webhook_arriving_bytes: int = Field(
+        default=64 * 1024 * 1024,
+        ge=1024,
+        description="All bodies of a worker that are not whole yet; for more, the oldest one gets 503.",
+    )
     webhook_header_seconds: float = Field(default=10, gt=0, description="Headers slower than this are cut (408).")
     webhook_body_seconds: float = Field(default=30, gt=0, description="A body slower than this is cut (408).")
     webhook_requests_per_second: float = Field(
         default=0, ge=0, description="Per source and worker, above it 429; 0 is without limit; a source's file wins."
     )
-    webhook_samples_per_minute: int = Field(default=10, ge=0, description="Wrongly signed requests kept, per worker.")
+    webhook_samples_per_minute: int = Field(
+        default=10, ge=0, description="Wrongly signed requests kept, per worker, of each 16 KiB at most."
+    )
     disk_floor_bytes: int = Field(default=256 * 1024 * 1024, ge=0, description="Less free space answers 503.")
     queue_ceiling: int = Field(
         default=1_000_000, ge=1, description="Deliveries waiting for the sink, per worker; above it 503."

@@ -15,12 +15,14 @@ from ingestion.webhooks import metrics
 from ingestion.webhooks.counters import Counters, Key
 from ingestion.webhooks.events import reader
 from ingestion.webhooks.journal import Delivery
-from ingestion.webhooks.limits import Limits, TokenBucket
+from ingestion.webhooks.limits import Arriving, Limits, TokenBucket
 from ingestion.webhooks.signatures import signature_headers, verifier
 from ingestion.webhooks.sources import SIGNATURE_HEADERS, SourceConfig
 
 PREFIX = b"/webhooks/"
 _CORRELATION = re.compile(rb"[A-Za-z0-9._:-]{1,64}(?!\n)")
+_SAMPLE_BYTES = 16 * 1024  # of a sample's body, and
+_SAMPLE_HEADER_BYTES = 1024  # of each of its headers
 _encode = msgspec.json.Encoder().encode
 log = logging.getLogger(__name__)
 
@@ -69,6 +71,7 @@ _REFUSED = {
     "size": _answer(413, "Content Too Large", "refused"),
     "encoding": _answer(415, "Unsupported Media Type", "refused"),
     "unavailable": _answer(503, "Service Unavailable", "refused", "retry-after: 5\r\n"),
+    "crowded": _answer(503, "Service Unavailable", "refused", "retry-after: 5\r\n"),
 }
 
 
@@ -125,6 +128,7 @@ class Door:
     ) -> None:
         self._lanes = {PREFIX + item.source.encode(): Lane(item, base_url, limits, counters) for item in sources}
         self.body_limit = limits.body_bytes
+        self.arriving = Arriving(limits.arriving_bytes)
         self._counts = counters.values
         self._unknown = (
             counters.slot(metrics.requests(metrics.UNKNOWN)),
@@ -213,13 +217,20 @@ class Door:
         self._log("webhook_refused", lane, reason, request)
 
     def _refuse_signature(self, lane: Lane, request: Request, body: bytes, reply: Reply) -> None:
-        """A few of these requests a minute are kept, since what they hold is a stranger's choice."""
+        """The head of a few of these requests a minute is kept, since what they hold is a stranger's choice."""
         if not self._is_open() or self._samples.take(time.monotonic()):
             reply(self.refuse(lane, "signature", request))
             return
         headers = request.headers
-        kept = {name: headers[key].decode("latin-1") for key, name in lane.kept_in_samples if key in headers}
+        kept = {
+            name: headers[key][:_SAMPLE_HEADER_BYTES].decode("latin-1")
+            for key, name in lane.kept_in_samples
+            if key in headers
+        }
         kept["x-correlation-id"] = request.correlation.decode()
+        if len(body) > _SAMPLE_BYTES:
+            kept["x-frazil-body-bytes"] = str(len(body))
+            body = body[:_SAMPLE_BYTES]
         text = _encode(kept)
         now = time.time_ns() // 1_000
         sample_id = sha256(b"sample;%d;%s;%s" % (now, text, body)).digest()[:16]

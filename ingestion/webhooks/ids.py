@@ -1,5 +1,6 @@
 """The delivery ids a journal still knows, in memory; the journal's file is what they are restored from."""
 
+ID_BYTES = 16
 HOUR = 3_600_000_000
 _GENERATIONS = 8
 

@@ -20,10 +20,10 @@ from uuid import uuid4
 import msgspec
 
 from ingestion.errors import RetryableError
-from ingestion.webhooks.ids import HOUR, KnownIds
-from ingestion.webhooks.segments import SEGMENT_BYTES, Appender, Frame, Outgoing, Segment, outgoing, segment_paths
+from ingestion.webhooks.ids import HOUR, ID_BYTES, KnownIds
+from ingestion.webhooks.reading import Reading, first_seq, ids_in, opened
+from ingestion.webhooks.segments import SEGMENT_BYTES, Appender, Frame, Outgoing, outgoing, segment_paths
 
-ID_BYTES = 16
 _MAX_GROUP = 256
 _SCHEMA = """
 create table if not exists meta (name text primary key, value not null) without rowid;
@@ -86,7 +86,7 @@ class Journal:
         self._lock = -1
         self._appender: Appender | None = None
         self._known = KnownIds(keep_ids_hours)
-        self._place: _Place | None = None
+        self._place: Reading | None = None
 
     @classmethod
     def open(cls, path: Path, keep_ids_hours: int = 96, segment_bytes: int = SEGMENT_BYTES) -> Self:
@@ -114,14 +114,12 @@ class Journal:
         self._lock = lock
         self._appender = Appender(self.folder, self._segment_bytes)
         self._appender.last_seq = max(self._appender.last_seq, self.consumed())  # its files may have been removed
+        for path in segment_paths(self.folder):
+            for at, delivery_id in ids_in(path):
+                self._known.add(delivery_id, at)
+        # After the files: the ids of those that went meanwhile are here.
         for hour, delivery_id in self._db.execute("select hour, id from seen"):
             self._known.add(delivery_id, hour * HOUR)
-        for path in segment_paths(self.folder):
-            segment = Segment(path)
-            for frame, ids in segment.skim(ID_BYTES):
-                for start in range(0, len(ids), ID_BYTES):
-                    self._known.add(ids[start : start + ID_BYTES], frame.at)
-            segment.close()
 
     def append(self, deliveries: list[Delivery]) -> list[int | None]:
         """Store what is new and return when it is on disk: its seq, or None for a repeated delivery.
@@ -188,7 +186,7 @@ class Journal:
         if self._place is None or self._place.seq != after:
             if self._place is not None:
                 self._place.close()
-            self._place = _Place(self.folder, after)
+            self._place = Reading(self.folder, after)
         entries: list[Entry] = []
         size = 0
         while len(entries) < max_rows and size < max_bytes:
@@ -210,16 +208,10 @@ class Journal:
     def _release(self, seq: int) -> None:
         """Remove files whose entries are all at or before `seq`, once their ids are kept elsewhere."""
         for path, following in pairwise(segment_paths(self.folder)):
-            first = _first_seq(following)
+            first = first_seq(following)
             if first is None or first > seq + 1:
                 return
-            segment = Segment(path)
-            rows = [
-                (frame.at // HOUR, ids[start : start + ID_BYTES])
-                for frame, ids in segment.skim(ID_BYTES)
-                for start in range(0, len(ids), ID_BYTES)
-            ]
-            segment.close()
+            rows = [(at // HOUR, delivery_id) for at, delivery_id in ids_in(path)]
             self._db.execute("begin immediate")
             self._db.executemany("insert or ignore into seen values (?, ?)", rows)
             self._db.execute("commit")
@@ -246,7 +238,9 @@ class Journal:
         if self._appender is not None:
             return self._appender.last_seq
         for path in reversed(segment_paths(self.folder)):
-            segment = Segment(path)
+            segment = opened(path)
+            if segment is None:
+                continue
             frames = [frame.last_seq for _, frame in segment.frames()]
             segment.close()
             if frames:
@@ -301,78 +295,6 @@ def _unpacked(frame: Frame) -> Iterator[Delivery]:
             delivery_id = payload[number * ID_BYTES : (number + 1) * ID_BYTES]
         yield Delivery(source, delivery_id, received_at, headers, payload[end : end + length], reason)
         end += length
-
-
-class _Place:
-    """Where a reader is: behind the frame that ended with `seq`."""
-
-    def __init__(self, folder: Path, after: int) -> None:
-        self._folder = folder
-        self._segment: Segment | None = None
-        self._offset = 0
-        self.seq = after
-        self._find()
-
-    def next(self) -> Frame | None:
-        """The next frame, of whichever file; None at the end for now."""
-        if self._segment is None:
-            self._find()
-        while self._segment is not None:
-            frame = self._segment.frame_at(self._offset)
-            if frame is None:
-                following = self._following(self._segment.number)
-                if following is None:
-                    return None
-                frame = self._segment.frame_at(self._offset)  # it may have been finished meanwhile
-                if frame is None:
-                    self._open(following)
-                    continue
-            self._offset += frame.size
-            if frame.last_seq > self.seq:
-                self.seq = frame.last_seq
-                return frame
-        return None
-
-    def sync(self) -> None:
-        if self._segment is not None:
-            self._segment.sync()
-
-    def close(self) -> None:
-        if self._segment is not None:
-            self._segment.close()
-            self._segment = None
-
-    def _find(self) -> None:
-        chosen: Path | None = None
-        for path in segment_paths(self._folder):
-            first = _first_seq(path)
-            if first is not None and (chosen is None or first <= self.seq + 1):
-                chosen = path
-        if chosen is not None:
-            self._open(chosen)
-
-    def _following(self, number: int) -> Path | None:
-        """The next file in which something has been written."""
-        for path in segment_paths(self._folder):
-            if int(path.stem) > number and _first_seq(path) is not None:
-                return path
-        return None
-
-    def _open(self, path: Path) -> None:
-        self.close()
-        self._segment = Segment(path)
-        self._offset = 0
-
-
-def _first_seq(path: Path) -> int | None:
-    try:
-        segment = Segment(path)
-    except FileNotFoundError:
-        return None
-    try:
-        return segment.first_seq()
-    finally:
-        segment.close()
 
 
 def _journal_id(folder: Path) -> str:

@@ -54,6 +54,7 @@ REFUSALS = (
     "disconnected",
     "rate",
     "unavailable",
+    "crowded",
     "died",
 )
 UNKNOWN = "unknown"

@@ -30,6 +30,7 @@ class Exchange:
         self._lane: Lane | None = None
         self._is_whole = False
         self._is_begun = False
+        self._is_held = False
         self.keep_alive = keep_alive
         self.disconnected = False
         self.response_started = False
@@ -69,7 +70,25 @@ class Exchange:
     def end(self) -> None:
         """The whole body has been fed."""
         self._is_whole = True
+        self._release()
         self._go_on()
+
+    def hold(self) -> None:
+        """More of the body must come: what has come is counted meanwhile."""
+        if self.is_waiting_for_body():
+            self._is_held = True
+            self._door.arriving.hold(self, len(self._body if self._more is None else self._more))
+
+    def crowd_out(self) -> None:
+        """All bodies in arrival take too much memory, and this one has been arriving for longest."""
+        self._is_held = False
+        assert self._lane is not None
+        self._reply(self._door.refuse(self._lane, "crowded", self._request))
+
+    def _release(self) -> None:
+        if self._is_held:
+            self._is_held = False
+            self._door.arriving.release(self)
 
     def _go_on(self) -> None:
         if self._lane is None or self.response_complete:
@@ -78,6 +97,7 @@ class Exchange:
             self._reply(self._door.refuse(self._lane, "size", self._request))
         elif self._is_whole:
             body = self._body if self._more is None else bytes(self._more)
+            self._body, self._more = b"", None
             self._door.take(self._lane, self._request, body, self._reply)
 
     def is_waiting_for_body(self) -> bool:
@@ -91,6 +111,7 @@ class Exchange:
     def lost(self) -> None:
         """The sender has gone; a delivery that is on its way to the disk is still counted by its outcome."""
         self.disconnected = True
+        self._release()
         if self._lane is not None and not self._is_whole and not self.response_complete:
             self.response_complete = True
             self._door.count_refusal(self._lane, "disconnected", self._request)
@@ -98,6 +119,7 @@ class Exchange:
     def _reply(self, answer: Answer) -> None:
         self.response_started = self.response_complete = True
         self._body, self._more = b"", None
+        self._release()
         if not self.disconnected:
             self._protocol.answer(answer.head, self._request.correlation, self.keep_alive and answer.status != 408)
 
@@ -135,6 +157,8 @@ class WebhookProtocol(HttpToolsProtocol):
             if self._header_bytes > _HEADER_BYTES:
                 self.transport.write(_LARGE)
                 self.transport.close()
+        elif self.body_since and isinstance(self.cycle, Exchange):
+            self.cycle.hold()
 
     def on_message_begin(self) -> None:
         """Like uvicorn's, without the scope, which only pages need."""
@@ -180,6 +204,7 @@ class WebhookProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if isinstance(cycle, Exchange):
             cycle.begin(False)
+            cycle.hold()
         else:
             super()._start_asgi_task(cycle, app)
 

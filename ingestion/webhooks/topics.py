@@ -19,8 +19,8 @@ from ingestion.cdc.entering import made, reason
 from ingestion.cdc.making import ensure_topics
 from ingestion.errors import FrazilError
 from ingestion.lake.letters import headers_of, topic_of, topics_of
-from ingestion.webhooks.ids import HOUR, KnownIds
-from ingestion.webhooks.journal import ID_BYTES, Delivery
+from ingestion.webhooks.ids import HOUR, ID_BYTES, KnownIds
+from ingestion.webhooks.journal import Delivery
 from ingestion.webhooks.sources import SourceConfig
 from ingestion.webhooks.writer import GroupWriter, Stored
 

@@ -2,12 +2,15 @@
 
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
+from select import select
 
 import pytest
 
-from tests.support.webhook_server import Server
+from tests.support.webhook_server import Server, accounting_problems, running_server
 
 ORDER = b'{"id":1,"updated_at":"2026-01-01T00:00:00Z"}'
 PARTS = [
@@ -16,6 +19,16 @@ PARTS = [
     b"POST /webhooks/shopify HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{",
     b"POST /webhooks/shopify HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n10\r\n",
 ]
+
+
+def unique(name: str) -> dict[str, str]:
+    return {"x-shopify-topic": "orders/updated", "x-shopify-webhook-id": name}
+
+
+def posted(server: Server, body: bytes, name: str) -> bytes:
+    """A whole signed request as it goes over the wire."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in server.signed("shopify", body, unique(name)).items())
+    return f"POST /webhooks/shopify HTTP/1.1\r\nhost: x\r\n{lines}content-length: {len(body)}\r\n\r\n".encode() + body
 
 
 def received_until(connection: socket.socket, marker: bytes) -> bytes:
@@ -42,9 +55,8 @@ def test_a_thousand_hanging_connections_are_cut_and_others_are_served_meanwhile(
     server: Server, hanging: list[socket.socket]
 ) -> None:
     before = server.all_counts()
-    topic = {"x-shopify-topic": "orders/updated"}
 
-    answers = [server.post("shopify", ORDER, {**topic, "x-shopify-webhook-id": f"m{number}"}) for number in range(50)]
+    answers = [server.post("shopify", ORDER, unique(f"m{number}")) for number in range(50)]
 
     assert {answer.outcome for answer in answers} == {"accepted"}
     cut = [connection.recv(4096) for connection in hanging]
@@ -53,6 +65,36 @@ def test_a_thousand_hanging_connections_are_cut_and_others_are_served_meanwhile(
     grown = {key: value - before[key] for key, value in server.all_counts().items() if value != before[key]}
     assert {key.labels[-1]: value for key, value in grown.items() if "cut" in key.name} == {"headers": 500, "body": 500}
     assert {key.labels[-1]: value for key, value in grown.items() if "refused" in key.labels} == {"deadline": 500}
+
+
+def test_bodies_in_arrival_have_a_common_room_and_the_oldest_make_way(tmp_path: Path) -> None:
+    room, size = 1 << 20, 200 * 1024
+    body = ORDER[:-1] + b',"note":"' + b"x" * size + b'"}'
+    with ExitStack() as stack:
+        server = stack.enter_context(
+            running_server(tmp_path / "home", webhook_arriving_bytes=room, webhook_body_bytes=room)
+        )
+        connections = []
+        for number in range(20):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=60))
+            connection.sendall(posted(server, body, f"slow-{number}")[:-1])
+            connections.append(connection)
+        until = time.monotonic() + 60
+        while server.counts().get(("shopify", "refused", "crowded"), 0) < 15 and time.monotonic() < until:
+            time.sleep(0.05)
+
+        at_once = server.post("shopify", ORDER, unique("at-once"))
+        crowded_out = [connection for connection in connections if select([connection], [], [], 0)[0]]
+        for connection in connections:
+            connection.sendall(body[-1:])
+        answers = [received_until(connection, b"\r\n\r\n") for connection in connections]
+
+        assert at_once.outcome == "accepted"
+        assert len(crowded_out) == 15  # five of 200 KiB fit into the room
+        lines = Counter(answer.split(b"\r\n")[0] for answer in answers)
+        assert lines == {b"HTTP/1.1 503 Service Unavailable": 15, b"HTTP/1.1 200 OK": 5}
+        assert all((b"retry-after: 5" in answer) == (b" 503 " in answer) for answer in answers)
+        assert not accounting_problems(server.counts())
 
 
 def test_a_kept_alive_connection_may_be_idle_but_not_stop_in_its_next_request(server: Server) -> None:
@@ -81,9 +123,7 @@ def test_a_sender_that_goes_away_in_its_body_is_counted(server: Server) -> None:
 
 
 def test_requests_sent_without_waiting_are_answered_in_their_order(server: Server) -> None:
-    signed = server.signed("shopify", ORDER, {"x-shopify-topic": "orders/updated", "x-shopify-webhook-id": "pipelined"})
-    lines = "".join(f"{name}: {value}\r\n" for name, value in signed.items())
-    post = f"POST /webhooks/shopify HTTP/1.1\r\nhost: x\r\n{lines}content-length: {len(ORDER)}\r\n\r\n".encode() + ORDER
+    post = posted(server, ORDER, "pipelined")
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         connection.sendall(post * 3 + b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
         answer = b""
@@ -96,9 +136,7 @@ def test_requests_sent_without_waiting_are_answered_in_their_order(server: Serve
 
 
 def test_thousands_of_requests_behind_one_that_waits_are_all_answered(server: Server) -> None:
-    signed = server.signed("shopify", ORDER, {"x-shopify-topic": "orders/updated", "x-shopify-webhook-id": "first"})
-    lines = "".join(f"{name}: {value}\r\n" for name, value in signed.items())
-    post = f"POST /webhooks/shopify HTTP/1.1\r\nhost: x\r\n{lines}content-length: {len(ORDER)}\r\n\r\n".encode() + ORDER
+    post = posted(server, ORDER, "first")
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         connection.sendall(post + b"GET /webhooks/x HTTP/1.1\r\n\r\n" * 5_000)
         answer = b""

@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingestion.errors import RetryableError
+from ingestion.webhooks import journal, reading
 from ingestion.webhooks.journal import Delivery, Entry, Journal
+from ingestion.webhooks.segments import segment_paths
 
 
 def delivery(number: int, body: bytes = b"{}") -> Delivery:
@@ -103,6 +105,30 @@ def test_files_that_have_been_read_go_and_their_ids_stay(tmp_path: Path) -> None
 
     with Journal.open(tmp_path / "j.db") as journal:
         assert journal.append([delivery(number) for number in range(1, 102)]) == [None] * 100 + [101]
+
+
+def test_a_file_that_goes_between_listing_and_opening_is_one_that_has_been_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        Journal.open(tmp_path / "j.db", segment_bytes=4_096) as server,
+        Journal.open(tmp_path / "j.db", segment_bytes=4_096) as sink,
+    ):
+        for number in range(1, 41):
+            server.append([delivery(number, b"x" * 500)])
+        listed = segment_paths(sink.folder)
+        server.delete_through(40)
+        for module in (journal, reading):
+            monkeypatch.setattr(module, "segment_paths", lambda folder: listed)
+
+        sink.delete_through(40)
+
+        assert sink.last_seq() == 40
+        assert sink.read(0, 100, 1 << 20) == []
+    with Journal.open(tmp_path / "j.db") as restarted:
+        restarted.claim()
+        monkeypatch.undo()
+        assert restarted.append([delivery(number) for number in range(1, 42)]) == [None] * 40 + [41]
 
 
 def test_an_idle_journal_keeps_no_delivery_that_has_been_read(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import pytest
 from ingestion.lake.catalog import open_catalog
 from ingestion.settings import Settings
 from ingestion.stack import Server as Part
-from tests.integration.bus.working import Senders, SinkProcess, fresh_topics, kill_broker, on_kafka
+from tests.integration.bus.working import fresh_topics, kill_broker, on_kafka
+from tests.support.capturing import Senders, SinkProcess
 from tests.support.lake import Lake
 from tests.support.webhook_server import accounting_problems, running_server
 
@@ -21,7 +22,7 @@ def _torture(settings: Settings, broker: Part, folder: Path, deaths: Iterator[st
     """Raw holds all that there is when it ends."""
     chance = Random(seed)
     fresh_topics(broker)
-    sink = SinkProcess(settings, broker, folder)
+    sink = SinkProcess(settings, folder, **on_kafka(broker))
     senders = Senders(4, seed)
     with ExitStack() as stack:
         server = stack.enter_context(running_server(settings.home_dir, **on_kafka(broker)))

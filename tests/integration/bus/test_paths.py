@@ -21,7 +21,8 @@ from ingestion.settings import Settings
 from ingestion.stack import Server as Part
 from ingestion.webhooks.counters import Key
 from ingestion.webhooks.journal import Delivery
-from tests.integration.bus.working import TOPIC, fresh_topics, kill_broker, on_kafka
+from tests.integration.bus.working import fresh_topics, kill_broker, on_kafka
+from tests.support.capturing import TOPIC
 from tests.support.webhook_server import Server, running_server, secrets_for
 
 _OF_THIS_RUN = ("_loaded_at", "_run_id", "_received_at", "received_at", "quarantine_id", "headers")

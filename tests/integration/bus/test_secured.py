@@ -18,7 +18,7 @@ from ingestion.lake.bus import bus_of
 from ingestion.lake.sink import Sink as WebhookSink
 from ingestion.lake.topics import TopicSink
 from ingestion.settings import Settings
-from tests.integration.bus.working import TOPIC
+from tests.support.capturing import TOPIC
 from tests.support.databases import TestPostgres
 from tests.support.secured import PASSWORD, VARIABLE, Authority, SecuredBus, running_secured
 from tests.support.sources import source_of

@@ -165,6 +165,46 @@ def test_contacts_merged_into_an_erased_one_are_erased_with_it_whatever_comes_fi
     }
 
 
+def test_companies_are_folded_by_their_latest_changes_in_whichever_form_they_are_told(lake: Lake) -> None:
+    def told(at: int, company: int, name: str, value: str, *, is_generic: bool = False) -> dict[str, Any]:
+        form = {"objectTypeId": "0-2"} if is_generic else {}
+        kind = "object.propertyChange" if is_generic else "company.propertyChange"
+        return hubspot(kind, company, at, propertyName=name, propertyValue=value, **form)
+
+    merge = {"primaryObjectId": 2, "mergedObjectIds": [3], "newObjectId": 2}
+    events = [
+        hubspot("company.creation", 1, 1),
+        told(2, 1, "name", "Floe"),
+        told(3, 1, "domain", "floe.example.com", is_generic=True),
+        told(4, 1, "name", "Floe Ltd", is_generic=True),
+        told(5, 1, "city", "Duluth"),
+        told(6, 1, "city", ""),
+        told(1, 2, "name", "Berg"),
+        hubspot("company.deletion", 2, 2),
+        hubspot("object.restore", 2, 3, objectTypeId="0-2"),
+        told(1, 3, "phone", "555-1"),
+        hubspot("object.merge", 2, 4, objectTypeId="0-2", **merge),
+        hubspot("object.deletion", 4, 5, objectTypeId="0-2"),
+        hubspot("object.creation", 1, 6, objectTypeId="0-1"),  # a contact of the same id
+    ]
+    names = ("name", "domain", "city", "phone", "is_deleted", "merged_into_id")
+    land(lake, [Event("hubspot", {}, events[::2])])
+    build(lake, "+stg_hubspot_companies")
+    land(lake, [Event("hubspot", {}, events[1::2][::-1])], first=10)
+    build(lake, "+stg_hubspot_companies")
+
+    companies = {row["company_id"]: row for row in lake.rows("staging.stg_hubspot_companies")}
+    assert {key: tuple(row[name] for name in names) for key, row in companies.items()} == {
+        "1": ("Floe Ltd", "floe.example.com", None, None, False, None),
+        "2": ("Berg", None, None, None, False, None),
+        "3": (None, None, None, "555-1", True, "2"),
+        "4": (None, None, None, None, True, None),
+    }
+    assert companies["1"]["created_at"].timestamp() == 1_767_600_000.001
+    assert companies["1"]["updated_at"].timestamp() == 1_767_600_000.006
+    assert companies["3"]["deleted_at"].timestamp() == 1_767_600_000.004
+
+
 def test_lines_that_the_newest_version_of_an_order_no_longer_has_are_removed(lake: Lake) -> None:
     land(lake, [shopify("orders/create", {**ORDER, "id": 1, "line_items": [LINE, {**LINE, "id": 12}]})])
     build(lake, "+stg_shopify_order_lines")

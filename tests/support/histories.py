@@ -46,7 +46,10 @@ class World:
             self._refund(),
             self._charge(),
             self._stripe_customer(),
-            self._contact_changes(),
+            self._stripe_refund(),
+            self._payment_intent(),
+            self._changes(self._contact_change()),
+            self._changes(self._company_change(), self._contact_change()),
         )
 
     def _id(self, count: int = 3) -> st.SearchStrategy[int]:
@@ -143,18 +146,66 @@ class World:
         topics = st.sampled_from(["customer.created", "customer.updated", "customer.updated", "customer.deleted"])
         return st.tuples(topics, st.fixed_dictionaries(fields), HOURS).map(_stripe)
 
-    def _contact_changes(self) -> st.SearchStrategy[Event]:
-        plain = st.sampled_from(["contact.creation", "contact.deletion", "contact.restore", "contact.privacyDeletion"])
+    def _stripe_refund(self) -> st.SearchStrategy[Event]:
+        fields = {
+            "id": self._id(2).map(lambda number: f"re_{number}"),
+            "object": st.just("refund"),
+            "amount": st.sampled_from([500, 1000]),
+            "currency": st.sampled_from(["usd", "jpy", "xxx"]),
+            "status": st.sampled_from(["pending", "succeeded", "failed"]),
+            "charge": self._id(2).map(lambda number: f"ch_{number}"),
+            "payment_intent": st.one_of(st.none(), self._id(2).map(lambda number: f"pi_{number}")),
+            "created": st.just(START),
+        }
+        topics = st.sampled_from(["refund.created", "refund.updated", "refund.failed", "charge.refund.updated"])
+        return st.tuples(topics, st.fixed_dictionaries(fields), HOURS).map(_stripe)
+
+    def _payment_intent(self) -> st.SearchStrategy[Event]:
+        fields = {
+            "id": self._id(2).map(lambda number: f"pi_{number}"),
+            "object": st.just("payment_intent"),
+            "amount": st.sampled_from([1000, 2505]),
+            "amount_received": st.sampled_from([0, 1000]),
+            "currency": st.sampled_from(["usd", "kwd"]),
+            "status": st.sampled_from(["processing", "succeeded", "canceled"]),
+            "customer": st.one_of(st.none(), self._id(2).map(lambda number: f"cus_{number}")),
+            "latest_charge": st.one_of(st.none(), self._id(2).map(lambda number: {"id": f"ch_{number}"})),
+            "receipt_email": st.sampled_from(self._emails),
+            "livemode": st.sampled_from([True, True, False]),
+            "created": st.just(START),
+        }
+        topics = st.sampled_from([f"payment_intent.{kind}" for kind in ("created", "processing", "succeeded")])
+        return st.tuples(topics, st.fixed_dictionaries(fields), HOURS).map(_stripe)
+
+    def _contact_change(self) -> st.SearchStrategy[dict[str, Any]]:
         value = st.one_of(
             st.tuples(st.just("email"), st.sampled_from(self._emails)),
             st.tuples(st.just("phone"), st.sampled_from(self._phones)),
             st.tuples(st.just("firstname"), st.sampled_from(["Ann", "Bo"])),
         )
-        change = st.tuples(st.just("contact.propertyChange"), value)
-        merge = st.tuples(st.just("contact.merge"), st.tuples(self._id(), self._id()))
-        kind = st.one_of(change, change, change, st.tuples(plain, st.none()), merge)
-        one = st.tuples(kind, self._id(), HOURS, st.integers(1, 4)).map(_change)
-        return st.lists(one, min_size=1, max_size=3).map(lambda found: Event("hubspot", {}, found))
+        return self._change("contact", "0-1", ["creation", "deletion", "restore", "privacyDeletion"], value)
+
+    def _company_change(self) -> st.SearchStrategy[dict[str, Any]]:
+        value = st.one_of(
+            st.tuples(st.just("name"), st.sampled_from(["Floe Ltd", "Berg & Co", ""])),
+            st.tuples(st.just("phone"), st.sampled_from(self._phones)),
+            st.tuples(st.just("annualrevenue"), st.just("7")),
+        )
+        return self._change("company", "0-2", ["creation", "deletion", "restore"], value)
+
+    def _change(
+        self, name: str, type_id: str, plain: list[str], value: st.SearchStrategy[tuple[str, str | None]]
+    ) -> st.SearchStrategy[dict[str, Any]]:
+        """A change event of a kind of record, told by the record's name or in the generic form by its type's id."""
+        form = st.sampled_from([(name, None), ("object", type_id)])
+        change = st.tuples(st.just("propertyChange"), value)
+        merge = st.tuples(st.just("merge"), st.tuples(self._id(), self._id()))
+        kind = st.one_of(change, change, change, st.tuples(st.sampled_from(plain), st.none()), merge)
+        return st.tuples(form, kind, self._id(), HOURS, st.integers(1, 4)).map(_change)
+
+    def _changes(self, *kinds: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[Event]:
+        found = st.lists(st.one_of(*kinds), min_size=1, max_size=3)
+        return found.map(lambda events: Event("hubspot", {}, events))
 
 
 def _iso(seconds: int) -> str:
@@ -175,24 +226,27 @@ def _shopify(topic: str, body: dict[str, Any]) -> Event:
 
 def _stripe(found: tuple[str, dict[str, Any], int]) -> Event:
     topic, data, created = found
-    body: dict[str, Any] = {"object": "event", "type": topic, "created": created, "livemode": data["livemode"]}
+    is_live = data.get("livemode", True)  # refunds do not say themselves
+    body: dict[str, Any] = {"object": "event", "type": topic, "created": created, "livemode": is_live}
     body["data"] = {"object": data}
     return Event("stripe", {}, {**body, "id": f"evt_{sha256(msgspec.json.encode(body)).hexdigest()[:24]}"})
 
 
-def _change(found: tuple[tuple[str, Any], int, int, int]) -> dict[str, Any]:
-    (kind, value), object_id, occurred, event_id = found
-    body = {
+def _change(found: tuple[tuple[str, str | None], tuple[str, Any], int, int, int]) -> dict[str, Any]:
+    (record, type_id), (kind, value), object_id, occurred, event_id = found
+    body: dict[str, Any] = {
         "eventId": event_id,
         "portalId": 62515,
-        "subscriptionType": kind,
+        "subscriptionType": f"{record}.{kind}",
         "objectId": object_id,
         "occurredAt": occurred * 1000,
         "attemptNumber": 0,
     }
-    if kind == "contact.propertyChange":
+    if type_id is not None:
+        body["objectTypeId"] = type_id
+    if kind == "propertyChange":
         body.update(propertyName=value[0], propertyValue=value[1] or "")
-    if kind == "contact.merge":
+    if kind == "merge":
         body.update(primaryObjectId=value[0], mergedObjectIds=[value[1]], newObjectId=value[0])
     return body
 

@@ -22,17 +22,22 @@ def command() -> None:
     pass
 
 
-@command.command("list", help="Quarantined events with their latest state, newest first.")
+@command.command(
+    "list", help="What could not be read or is left out of staging by a rule, with its latest state, newest first."
+)
 @click.option("--source", help="Only this source's.")
 @click.option("--reason", help="Only this reason; `bad_value` also means `bad_value:total_price`.")
-@click.option("--state", type=click.Choice(["open", "replayed"]), help="Only events in this state.")
+@click.option("--state", type=click.Choice(["open", "replayed", "left_out"]), help="Only events in this state.")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="Print at most so many.")
 @json_option
 def list_events(source: str | None, reason: str | None, state: str | None, limit: int, as_json: bool) -> None:
+    from ingestion.lake.rejected import rejected
     from ingestion.lake.replay import Selection, quarantined
 
+    chosen = Selection((), source, reason, state)
     with _lake() as catalog:
-        found = quarantined(catalog, Selection((), source, reason, state))
+        found = [*quarantined(catalog, chosen), *rejected(catalog, chosen)]
+    found.sort(key=lambda row: row["received_at"], reverse=True)
     if as_json:
         print_json(found[:limit])
         return
@@ -47,10 +52,13 @@ def list_events(source: str | None, reason: str | None, state: str | None, limit
 @json_option
 def show(identity: str, as_json: bool) -> None:
     from ingestion.lake.quarantine import COLUMNS
+    from ingestion.lake.rejected import is_rejected, rejected_event
     from ingestion.lake.replay import Selection, quarantined
 
     with _lake() as catalog:
-        row = quarantined(catalog, Selection([identity]), COLUMNS.names)[0]
+        row = rejected_event(catalog, identity) if is_rejected(identity) else None
+        if row is None:
+            row = quarantined(catalog, Selection([identity]), COLUMNS.names)[0]
     body = row.pop("body")
     if as_json:
         print_json({**row, "body": body, "body_base64": base64.b64encode(body).decode()})
@@ -71,12 +79,16 @@ def show(identity: str, as_json: bool) -> None:
 @json_option
 def replay(ids: tuple[str, ...], source: str | None, reason: str | None, as_json: bool) -> None:
     from ingestion.bulk.sources import load_databases
+    from ingestion.lake.rejected import is_rejected, rejected
     from ingestion.lake.replay import Selection
     from ingestion.lake.replay import replay as run_again
     from ingestion.webhooks.sources import load_sources
 
     if not (ids or source or reason):
         raise UsageError("say what to replay: ids, --source or --reason; `frazil quarantine list` shows them")
+    ruled_out = next(filter(is_rejected, ids), None)
+    if ruled_out:
+        raise UsageError(f"{ruled_out}: it is in raw; a changed rule or a later event brings it to staging by itself")
     settings = Settings()
     with _lake() as catalog:
         folder = settings.config_dir
@@ -85,13 +97,16 @@ def replay(ids: tuple[str, ...], source: str | None, reason: str | None, as_json
         has_webhooks = any((folder / "webhooks").glob("*.yaml")) or not databases
         webhooks = load_sources(folder) if has_webhooks else {}
         done = run_again(catalog, settings.home_dir, webhooks, chosen, databases)
+        left_out = 0 if ids else len(rejected(catalog, chosen))
     if as_json:
-        print_json(asdict(done))
+        print_json({**asdict(done), "left_out": left_out})
     else:
         rows = sum(done.tables.values())
         click.echo(f"{done.replayed} of {done.selected} events replayed, {rows} rows added to raw")
         if done.samples_left:
             click.echo(f"{done.samples_left} samples of wrong signatures are never replayed")
+        if left_out:
+            click.echo(f"{left_out} are in raw and left out by rules of staging: read again when the rules change")
     if done.still_unreadable:
         raise PermanentError(
             f"{done.still_unreadable} events still cannot be read; `frazil quarantine show ID` says why"

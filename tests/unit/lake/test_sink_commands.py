@@ -1,15 +1,18 @@
 """The commands of the lake, as a person or a program calls them."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
+from pyiceberg.catalog import Catalog
 
 from ingestion.cli import cli
 from ingestion.errors import PermanentError, UsageError
 from ingestion.settings import Settings
-from tests.unit.lake.deliveries import broken, journalled, order
+from tests.unit.lake.deliveries import broken, column, journalled, order
 
 
 def frazil(*words: str) -> Result:
@@ -39,6 +42,33 @@ def test_the_quarantine_is_listed_shown_and_refused_when_still_unreadable(settin
     assert shown["body"] == broken(3).body.decode()
     assert broken(3).body.decode() in as_text
     assert isinstance(replayed.exception, PermanentError)
+
+
+def test_what_staging_leaves_out_by_a_rule_is_listed_and_shown_with_the_quarantine(
+    settings: Settings, catalog: Catalog
+) -> None:
+    journalled(settings, [broken(3), order(4, currency="XXQ")])
+    frazil("sink", "run", "--once")
+    (event,) = column(catalog, "raw.shopify_orders", "_event_id")
+    found = {"source_table": "raw.shopify_orders", "record_id": "4", "rule": "unknown_currency", "_event_id": event}
+    row = pa.Table.from_pylist([{**found, "_built_at": datetime.now(UTC)}])
+    catalog.create_table("metadata.rejected_rows", row.schema).append(row)
+    identity = f"{event}:unknown_currency"
+
+    listed = json.loads(frazil("quarantine", "list", "--source", "shopify", "--json").stdout)
+    left_out = json.loads(frazil("quarantine", "list", "--state", "left_out", "--json").stdout)
+    by_reason = json.loads(frazil("quarantine", "list", "--reason", "not_json", "--json").stdout)
+    shown = json.loads(frazil("quarantine", "show", identity, "--json").stdout)
+    replayed = json.loads(frazil("quarantine", "replay", "--reason", "unknown_currency", "--json").stdout)
+
+    assert {(one["reason"], one["state"]) for one in listed} == {("not_json", "open"), ("unknown_currency", "left_out")}
+    assert [(one["quarantine_id"], one["object"]) for one in left_out] == [(identity, "orders")]
+    assert [one["reason"] for one in by_reason] == ["not_json"]
+    assert shown["body"] == order(4, currency="XXQ").body.decode()
+    assert (shown["topic"], shown["detail"]) == ("orders/create", "raw.shopify_orders, record 4")
+    assert (replayed["selected"], replayed["left_out"]) == (0, 1)
+    assert isinstance(frazil("quarantine", "replay", identity).exception, UsageError)
+    assert isinstance(frazil("quarantine", "show", "nobody:rule").exception, UsageError)
 
 
 def test_a_lake_of_databases_alone_can_replay(

@@ -22,12 +22,17 @@ _IGNORED_CONFIG = frozenset({"docs", "tags", "group", "access", "persist_docs", 
 def node_checksum(manifest: Manifest, unique_id: str, variables: dict[str, Any]) -> str:
     """sha256 of a node's code, configuration, transitive macros, the seeds it reads, variables and versions.
 
-    Descriptions and tests are not part of it. Versions count by major.minor.
+    Descriptions and tests are not part of it, nor are seeds that are input like any table (`meta: {is_input: true}`): a
+    new row of these makes no old one wrong. Versions count by major.minor.
     """
     node = manifest.nodes[unique_id]
     config = {key: value for key, value in node.config.to_dict().items() if key not in _IGNORED_CONFIG}
     config["meta"] = {key: value for key, value in config.get("meta", {}).items() if key not in _IGNORED_META}
-    seeds = [parent for parent in node.depends_on_nodes if parent.startswith("seed.")]
+    seeds = [
+        parent
+        for parent in node.depends_on_nodes
+        if parent.startswith("seed.") and not manifest.nodes[parent].config.meta.get("is_input")
+    ]
     parts = [
         node.checksum.checksum,
         json.dumps(config, sort_keys=True, default=str),

@@ -8,19 +8,21 @@ rows as texts:
 {% macro components_of_rows(edges, tiers) %}
     {% set links = [] %}
     {% set conflicts = [] %}
+    {% set parted = [] %}
     {% for low, high, bits, is_link, is_conflict in edges %}
         {% if is_link == 'true' %}
             {% do links.append((low, high, bits | float)) %}
         {% endif %}
         {% if is_conflict == 'true' %}
             {% do conflicts.append((low, high)) %}
+            {% do parted.append((low, high)) if bits | float > 900 %}
         {% endif %}
     {% endfor %}
     {% set groups = linked_groups(links, -1000, {}) %}
     {% set chosen = {} %}
     {% for tier, least_bits, most_records in tiers %}
         {% set found = groups if loop.first else linked_groups(links, least_bits | float, chosen) %}
-        {% set in_conflict = {} if tier == '99' else groups_with(conflicts, found) %}
+        {% set in_conflict = groups_with(parted if tier == '99' else conflicts, found) %}
         {% for record, members in found.items() if members | length <= most_records | int and members[0] not in in_conflict %}
             {% do chosen.update({record: members}) %}
         {% endfor %}

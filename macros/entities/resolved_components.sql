@@ -226,17 +226,20 @@ where what has `changed` is a table already, being many.
             left join (
                 {{ conflicting_components(edges, components) }}
             ) as conflicts on components.component_key = conflicts.component_key
-            where conflicts.component_key is null or components.tier = 99
+            where conflicts.component_key is null or (components.tier = 99 and not conflicts.is_decided)
             group by components.record_key
         ) as chosen on cut_groups.record_key = chosen.record_key
     ) as parts
 {%- endmacro %}
 
 {% macro conflicting_components(edges, components) -%}
-    select distinct low.component_key
+    select
+        low.component_key,
+        max(edges.bits) > 900 as is_decided
     from {{ edges }} as edges
     inner join {{ components }} as low on edges.key_low = low.record_key
     inner join {{ components }} as high
         on edges.key_high = high.record_key and low.component_key = high.component_key
     where edges.is_conflict
+    group by low.component_key
 {%- endmacro %}

@@ -2,7 +2,8 @@
 touched_records(changed, records, edges, decisions, is_everything): the records whose entity may change: the changed ones, those they
 are linked to, and all of the groups these were in. No link leads from any of these to another record, so resolving them
 alone gives what resolving everything would. Added are stored_entity_id and stored_created_at, null for a record that is
-not in the index yet, and is_gone, of a record that is no longer living. `changed` has record_key and is_gone.
+not in the index yet, and is_gone, of a record that is no longer living. `changed` has record_key and is_gone, null where a
+decision names the record, which may be unknown: it is gone unless the index or another row knows it.
 -#}
 {% macro touched_records(changed, records, edges, decisions, is_everything) -%}
     {%- if not is_incremental() -%}
@@ -26,7 +27,7 @@ not in the index yet, and is_gone, of a record that is no longer living. `change
         record_key,
         max(entity_id) as stored_entity_id,
         max(created_at) as stored_created_at,
-        bool_or(is_gone) as is_gone
+        coalesce(bool_or(is_gone), true) as is_gone
     from (
         select {{ small_side('resolved') if is_part }}
             {{ record_key() }} as record_key,
@@ -90,7 +91,7 @@ not in the index yet, and is_gone, of a record that is no longer living. `change
 {#-
 edges_among(touched, edges, decisions, tiers): of the edges of these records, the links (is_link), with what they weigh, and
 the conflicts (is_conflict): pairs that one entity must not hold both of (`conflict_bits`). What is decided of a pair
-(`pair_decisions`) stands above both.
+(`pair_decisions`) stands above both, if both records live.
 -#}
 {% macro edges_among(touched, edges, decisions, tiers) -%}
     {%- set is_conflict -%}
@@ -120,7 +121,8 @@ the conflicts (is_conflict): pairs that one entity must not hold both of (`confl
         decisions.decision = 'must_link' as is_link,
         decisions.decision = 'cannot_link' as is_conflict
     from {{ decisions }} as decisions
-    inner join {{ touched }} as touched on decisions.key_low = touched.record_key
+    inner join {{ touched }} as low on decisions.key_low = low.record_key and not low.is_gone
+    inner join {{ touched }} as high on decisions.key_high = high.record_key and not high.is_gone
     where decisions.decision <> 'none'
 {%- endmacro %}
 
@@ -156,7 +158,10 @@ merged the one into the other. key_low, key_high, decision and decided_by (`stew
     group by least(record_a, record_b), greatest(record_a, record_b)
 {%- endmacro %}
 
-{#- all_tiers(): the tiers, and a last one for what a steward has put together whatever else is true. -#}
+{#-
+all_tiers(): the tiers, and a last one for what was put together whatever the evidence: it holds unless it would also put
+together what a steward has parted.
+-#}
 {% macro all_tiers() -%}
     (
         select

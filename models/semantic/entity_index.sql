@@ -32,12 +32,12 @@
         union all
         select
             record_a as record_key,
-            false as is_gone
+            cast(null as boolean) as is_gone
         from {{ ref('er_steward_overrides') }} {{ if_changed(ref('er_steward_overrides')) }}
         union all
         select
             record_b as record_key,
-            false as is_gone
+            cast(null as boolean) as is_gone
         from {{ ref('er_steward_overrides') }} {{ if_changed(ref('er_steward_overrides')) }}
     ) as changes
     group by record_key

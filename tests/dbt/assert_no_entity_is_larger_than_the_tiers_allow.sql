@@ -1,11 +1,13 @@
--- Whatever the evidence, an entity has at most as many records as the highest tier allows.
+-- Whatever the evidence, an entity has at most as many records as the highest tier allows; those
+-- that were put together by a steward or their source count as one.
 with
 
 entities as (
 
     select
         entity_id,
-        count(*) as record_count
+        sum(case when match_tier = 'decided' then 0 else 1 end)
+        + max(case when match_tier = 'decided' then 1 else 0 end) as record_count
     from {{ ref('entity_index') }}
     group by entity_id
 

@@ -4,6 +4,7 @@ import pyarrow as pa
 import pytest
 from pyiceberg.catalog import Catalog
 
+from ingestion.build.checksum import node_checksum
 from ingestion.build.dbt import Dbt
 from ingestion.build.selection import Graph
 from ingestion.build.state import Built
@@ -61,3 +62,18 @@ def test_a_copy_told_of_after_the_list_was_pinned_is_still_to_be_built(graph: Gr
     state[USERS] = Built(graph.checksums[USERS], graph.read_by(USERS, compiled, graph.snapshots()))
 
     assert USERS in graph.select(state, graph.snapshots(), everything=False).build
+
+
+def test_a_decision_about_two_records_rebuilds_nothing(settings: Settings) -> None:
+    manifest = Dbt(settings).manifest
+    index, seeds = "model.frazil.entity_index", ("er_steward_overrides", "er_tiers")
+    before = node_checksum(manifest, index, {})
+
+    changed = {}
+    for seed in seeds:
+        checksum = manifest.nodes[f"seed.frazil.{seed}"].checksum
+        told, checksum.checksum = checksum.checksum, "another"
+        changed[seed] = node_checksum(manifest, index, {}) != before
+        checksum.checksum = told
+
+    assert changed == {"er_steward_overrides": False, "er_tiers": True}

@@ -38,13 +38,14 @@ class Progress:
             self._bar = None
 
     def on_event(self, event: EventMsg) -> None:
-        """dbt's callback: a node has started or finished."""
+        """dbt's callback: a node has started, the line about it tells of how many, or it has finished."""
         if event.info.name == "NodeStart" and self._bar:
             self._bar.update(self._task, description=event.data.node_info.node_name[:40])
+        elif event.info.name == "LogStartLine" and self._bar:
+            self._bar.update(self._task, total=event.data.total)
         elif event.info.name == "NodeFinished":
             if self._bar:
-                total = self._bar.tasks[0].total
-                self._bar.update(self._task, advance=1, total=total)
+                self._bar.advance(self._task)
             else:
                 node = event.data.node_info
                 self._line("finished", node.unique_id, node.node_status)

@@ -1,6 +1,7 @@
 """The one Spark session of a process, configured by profiles/profiles.yml, the file dbt reads too."""
 
 import contextlib
+import logging
 import os
 import sys
 import threading
@@ -42,6 +43,7 @@ def spark_conf(target: str = "embedded") -> dict[str, str]:
 def spark_session(settings: Settings) -> SparkSession:
     """The session of this process: made at the first call, the same one afterwards, and the one dbt will use."""
     export_environment(settings)
+    logging.getLogger("py4j").setLevel(logging.WARNING)  # it tells of every connection it closes
     builder = SparkSession.builder
     for key, value in spark_conf().items():
         builder = builder.config(key, value)

@@ -7,6 +7,7 @@ written after it and can be made again from it.
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import NamedTuple
 
 import msgspec
@@ -158,6 +159,22 @@ def marks_of(table: Table) -> dict[str, Mark]:
     return dict(sorted(found.items(), key=lambda item: item[1].started_at))
 
 
+def ages_of(marks: Mapping[str, Mark]) -> dict[str, int]:
+    """In which age of its source's log each complete copy began, by run id, in the order of completion.
+
+    A copy that begins below the one completed before it shows that the log began anew: the server was restored or
+    replaced. The rule is staging's (`placed_copies`).
+    """
+    found: dict[str, int] = {}
+    age, before = 0, ""
+    complete = [(run_id, mark) for run_id, mark in marks.items() if mark.completed_at]
+    for run_id, mark in sorted(complete, key=lambda item: item[1].completed_at or item[1].started_at):
+        position = mark.first_view.position if mark.first_view else ""
+        age += position < before
+        before, found[run_id] = position, age
+    return found
+
+
 def newest_complete(table: Table) -> tuple[str, Mark] | None:
     """The newest complete copy."""
     complete = [(run_id, mark) for run_id, mark in marks_of(table).items() if mark.completed_at]
@@ -208,11 +225,17 @@ def mark_in(table: Table, run_id: str, plan: Mark) -> Mark:
 
 
 def _aged(table: Table, run_id: str) -> tuple[dict[str, str], list[str]]:
-    """Older copies when `run_id` is complete: incomplete ones and the oldest go, of the others the hashes do."""
+    """Older copies when `run_id` is complete: incomplete ones and the oldest go, of the others the hashes do.
+
+    The last copy of an age of the log and the first of the next stay: they tell which rows of the log are of which.
+    """
     others = {other: mark for other, mark in marks_of(table).items() if other != run_id}
-    complete = [other for other, mark in others.items() if mark.completed_at][-(_RUNS_KEPT - 1) :]
-    dropped = [PREFIX + other for other in others if other not in complete]
-    return dict(_shortened(others, complete)), dropped
+    ages = ages_of(others)
+    complete, last = list(ages), len(ages) - (_RUNS_KEPT - 1)
+    borders = {one for pair in pairwise(complete) if ages[pair[0]] != ages[pair[1]] for one in pair}
+    kept = [other for place, other in enumerate(complete) if place >= last or other in borders]
+    dropped = [PREFIX + other for other in others if other not in kept]
+    return dict(_shortened(others, kept)), dropped
 
 
 def _shortened(marks: Mapping[str, Mark], runs: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -2,18 +2,20 @@
 
 The rules are those of staging (`database_changes`), over raw alone: of each key the latest change; a key is gone by a
 delete, or by a copy or truncation behind its latest change that does not have it; a value that the log left out is the
-latest that it had. Without a key, rows are counted: what copies and changes brought less what they took away.
+latest that it had. Without a key, rows are counted: what copies and changes brought less what they took away. A log
+that began anew (`ages_of`) ranks, with its copies, above all that was before.
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 import duckdb
 import pyarrow as pa
 from pyiceberg.table import Table
 
-from ingestion.bulk.marks import marks_of
+from ingestion.bulk.marks import Mark, ages_of, marks_of
 from ingestion.bulk.rows import row_position
 from ingestion.cdc.envelope import PLACEHOLDER
 
@@ -75,24 +77,38 @@ def _place(session: duckdb.DuckDBPyConnection, table: Table, unseen: Unseen) -> 
     else:
         session.register("nothing", table.scan().to_arrow())
         source = "nothing"
-    complete = {run_id: mark for run_id, mark in marks_of(table).items() if mark.completed_at}
-    copies = [
-        (run_id, f"{row_position(view)}@{mark.completed_at.isoformat()}", mark.completed_at.isoformat())
-        for run_id, mark in complete.items()
-        if mark.completed_at and (view := mark.first_view) is not None
-    ]
-    session.execute("create temp table copies (run_id varchar, place varchar, completed varchar)")
+    marks = marks_of(table)
+    ages = ages_of(marks)
+    copies = []
+    for run_id, age in ages.items():
+        completed, view = marks[run_id].completed_at, marks[run_id].first_view
+        if completed is not None and view is not None:
+            place = f"{'~' * age}{row_position(view)}@{completed.isoformat()}"
+            copies.append((run_id, place, "~" * age, completed.isoformat()))
+    session.execute("create temp table copies (run_id varchar, place varchar, age varchar, completed varchar)")
     if copies:
-        session.executemany("insert into copies values (?, ?, ?)", copies)
+        session.executemany("insert into copies values (?, ?, ?, ?)", copies)
     session.execute(
-        f"create temp view placed as select raw.*, _position || coalesce('@' || copies.completed, '') as _place "
+        f"create temp view placed as select raw.*, coalesce(copies.age, {_age_of_log(marks, ages)}) || _position || "
+        f"coalesce('@' || copies.completed, '') as _place "
         f"from {source} as raw left join copies on raw._run_id = copies.run_id "
         f"where _op <> 't' and case when _load_type = 'batch' then copies.run_id is not null else not ({unseen}) end"
     )
     session.execute(
         f"create temp table newest as select coalesce(max(place), '') as place from (select place from copies "
-        f"union all select _position from {source} where _op = 't' and not ({unseen}))"
+        f"union all select {_age_of_log(marks, ages)} || _position from {source} where _op = 't' and not ({unseen}))"
     )
+
+
+def _age_of_log(marks: Mapping[str, Mark], ages: Mapping[str, int]) -> str:
+    """In SQL, the age of a row of the log: that of the last copy which began its age before the row was loaded."""
+    begun: dict[int, datetime] = {}
+    for run_id, age in ages.items():
+        begun.setdefault(age, marks[run_id].started_at)
+    cases = [
+        f"when _loaded_at >= timestamptz '{at.isoformat()}' then '{'~' * age}'" for age, at in begun.items() if age
+    ]
+    return f"case {' '.join(reversed(cases))} else '' end" if cases else "''"
 
 
 def _names(session: duckdb.DuckDBPyConnection) -> list[str]:

@@ -61,9 +61,10 @@ class Partition:
     """A partition that this process has: where its table ends, and how far it was read since.
 
     `stored` is its mark in the lake and `begun` that of a commit under way, if there is one: the next commit must find
-    it. It is read from `first`, None for the beginning.
-    `is_lost`: the mark must be read again. `is_adrift`: the consumer is not there yet, so what it gives is not what
-    comes next. `turns` counts the rewinds.
+    it. `first` is the first offset that Kafka keeps.
+    `is_lost`: lake and Kafka must be asked where it goes on, which failed so many `tries`. `is_adrift`: the consumer is
+    not there yet, so what it gives is not what comes next. `is_unproven`: messages before `first` were never read; a
+    copy must have seen what they told. `turns` counts the rewinds.
     """
 
     topic: str
@@ -75,20 +76,19 @@ class Partition:
     last: Last = NO_CHANGE
     position: str = ""
     source_at: int = 0
-    first: int | None = None
+    first: int = 0
     is_stopped: bool = False
     is_adrift: bool = False
-    is_lost: bool = False
+    is_lost: bool = True
+    is_unproven: bool = False
+    tries: int = 0
     turns: int = 0
 
-    def rewind(self, stored: Offset | None, first: int | None = None) -> None:
-        """Begin again behind what the lake has, or at `first`, where that is no place in this topic any more."""
+    def rewind(self, stored: Offset | None) -> None:
+        """Begin again behind what the lake has."""
         self.stored, self.begun, self.turns = stored, None, self.turns + 1
-        found = stored or Offset(0)
+        found = stored or Offset(self.first)
         self.next, self.last, self.position, self.source_at = found.next, found.last, found.position, found.source_at
-        self.first = found.next if stored else None
-        if first is not None:
-            self.first = self.next = first
 
     @property
     def place(self) -> tuple[str, int]:

@@ -5,23 +5,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from confluent_kafka import (
-    OFFSET_BEGINNING,
-    Consumer,
-    KafkaError,
-    KafkaException,
-    Message,
-    TopicCollection,
-    TopicPartition,
-)
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from ingestion.cdc.entering import entered, made, next_step, reason
-from ingestion.errors import FrazilError, PermanentError, RetryableError
+from ingestion.cdc.gaps import Ends, Place, ends_of
+from ingestion.errors import FrazilError, RetryableError
 
 log = logging.getLogger(__name__)
-Place = tuple[str, int]
-_TRIES = 10
 _SAY_AGAIN_AFTER = 30.0  # seconds between two lines about the same trouble
 _LOST = (KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET)
 _PASSING = (
@@ -35,19 +26,12 @@ _PASSING = (
 )
 
 
-class OffsetGoneError(PermanentError):
-    """Kafka has deleted what comes next in a partition (`place`)."""
-
-    def __init__(self, place: str, message: str) -> None:
-        self.place = place
-        super().__init__(message)
-
-
 class Stream:
     """The topics like `pattern` that the group gives this process.
 
-    `start(place)` says where a partition is to be read from, None for its beginning; `given` and `taken` are called
-    when partitions come and go, with those that were lost without a word as lost.
+    `given` and `taken` are called when partitions come and go, with those that were lost without a word as lost. The
+    group waits meanwhile, so lake and broker are not asked where to begin then: what is read of a partition counts from
+    its first `seek` on. `lost` are those that Kafka refused to go on with; whoever looks takes them away.
     """
 
     def __init__(
@@ -55,14 +39,15 @@ class Stream:
         config: Mapping[str, str],
         group: str,
         pattern: str,
-        start: Callable[[Place], int | None],
         given: Callable[[Sequence[Place]], None],
         taken: Callable[[Sequence[Place], bool], None],
     ) -> None:
         self.servers = config["bootstrap.servers"]
-        self._config, self._start, self._given, self._taken = dict(config), start, given, taken
+        self._config, self._given, self._taken = dict(config), given, taken
         self._said: dict[str, float] = {}
+        self._admin: AdminClient | None = None
         self.ended: set[Place] = set()  # partitions of which all that can be read was read
+        self.lost: set[Place] = set()
         self._lock = threading.Lock()
         self.is_assigned = False
         self._trouble: FrazilError | None = None
@@ -92,14 +77,17 @@ class Stream:
         self._consumer.subscribe([pattern], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._gone)
 
     def read(self, most: int, seconds: float) -> list[Message]:
-        """What is there, at most so many, or nothing after so many seconds. Raises PermanentError for what is lost."""
+        """What is there, at most so many, or nothing after so many seconds.
+
+        Raises RetryableError when Kafka said no, after everything that came before that was given.
+        """
+        if self._trouble is not None:
+            found, self._trouble = self._trouble, None
+            raise found
         try:
             messages = self._consumer.consume(most, timeout=seconds)
         except KafkaException as error:
             raise RetryableError(f"Kafka at {self.servers}: {error.args[0].str()}") from error
-        if self._trouble is not None:
-            found, self._trouble = self._trouble, None
-            raise found
         troubles = list(map(Message.error, messages))
         if not self.ended and not any(troubles):
             return messages
@@ -110,28 +98,19 @@ class Stream:
                 self.ended.discard(_place(message))
             elif trouble.code() == KafkaError._PARTITION_EOF:
                 self.ended.add(_place(message))
+            elif trouble.code() in _LOST:
+                self.lost.add(_place(message))
+            elif trouble.code() in _PASSING:
+                self._say(trouble)
             else:
-                self._bad(message, trouble)
+                self._trouble = RetryableError(f"Kafka at {self.servers}: {trouble.str()}")
         return good
 
-    def _bad(self, message: Message, error: KafkaError) -> None:
-        if error.code() in _LOST:
-            place = f"{message.topic()}/{message.partition()}"
-            raise OffsetGoneError(
-                place,
-                f"Kafka at {self.servers} no longer has offset {message.offset()} of {place}, where raw ends: "
-                "what was in between is lost here; load the table again with `frazil bulk load --no-resume`, "
-                "then run the sink once with --accept-gaps",
-            )
-        if error.code() not in _PASSING:
-            raise RetryableError(f"Kafka at {self.servers}: {error.str()}")
-        self._say(error)
-
-    def seek(self, place: Place, offset: int | None) -> bool:
+    def seek(self, place: Place, offset: int) -> bool:
         """Go on from there; False if that cannot be said yet, and then nothing may be taken from the partition."""
         self.ended.discard(place)
         try:
-            self._consumer.seek(TopicPartition(*place, OFFSET_BEGINNING if offset is None else offset))
+            self._consumer.seek(TopicPartition(*place, offset))
         except KafkaException as error:
             log.info("seek_delayed", extra={"topic": place[0], "partition": place[1], "reason": str(error)})
             return False
@@ -143,15 +122,11 @@ class Stream:
     def resume(self, places: Iterable[Place]) -> None:
         self._consumer.resume([TopicPartition(*place) for place in places])
 
-    def ends(self, places: Iterable[Place]) -> dict[Place, tuple[int, int]]:
-        """The first offset and the one behind the last message of each partition, asked from the broker."""
-        found = {}
-        for place in places:
-            try:
-                found[place] = self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=10)
-            except KafkaException as error:
-                raise RetryableError(f"Kafka at {self.servers} does not answer: {error.args[0].str()}") from error
-        return found
+    def ends(self, places: Iterable[Place]) -> dict[Place, Ends]:
+        """See `ends_of`."""
+        if self._admin is None:
+            self._admin = made(AdminClient, {**self._config, "log_level": 0})
+        return ends_of(self._admin, self.servers, places)
 
     def known_end(self, place: Place) -> int:
         """The end as the last fetch saw it; -1 if none did."""
@@ -163,17 +138,6 @@ class Stream:
     def topics(self, seconds: float = 10) -> list[str]:
         """All topics of the cluster. Raises as `entered` does."""
         return sorted(entered(self._config, seconds)[1])
-
-    def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
-        """The broker's own id of each topic: a topic that was deleted and made anew has another."""
-        if not topics:
-            return {}
-        admin = AdminClient({**self._config, "log_level": 0})
-        try:
-            asked = admin.describe_topics(TopicCollection(list(topics)), request_timeout=10)
-            return {topic: str(future.result().topic_id) for topic, future in asked.items()}
-        except KafkaException as error:
-            raise RetryableError(f"Kafka at {self.servers}: {error.args[0].str()}") from error
 
     def tell(self, offsets: Mapping[Place, int]) -> None:
         """Let the broker know how far all is dealt with: for those who watch the group's lag, no sink reads it."""
@@ -189,38 +153,25 @@ class Stream:
         self._consumer.close()
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        places = [(found.topic, found.partition) for found in partitions]
-        try:
-            self._given_at_last(places)
-        except FrazilError as error:  # an exception from here would be lost in the client
-            self._trouble = error
-            consumer.assign([])
-            return
-        starts = {place: self._start(place) for place in places}
-        self.ended.difference_update(places)
+        self.ended.clear()
+        self.lost.clear()
+        self._given([(found.topic, found.partition) for found in partitions])
         for found in partitions:
-            start = starts[found.topic, found.partition]
-            found.offset = OFFSET_BEGINNING if start is None else start
+            found.offset = OFFSET_END  # until it is said where
         consumer.assign(partitions)
         self.is_assigned = True
 
-    def _given_at_last(self, places: Sequence[Place]) -> None:
-        """The group waits for us meanwhile, so not for long."""
-        for number in range(_TRIES):
-            try:
-                self._given(places)
-                return
-            except RetryableError as error:
-                if number + 1 == _TRIES:
-                    raise
-                log.warning("places_not_known", extra={"reason": str(error), "next": "tried again"})
-                time.sleep(1.0)
-
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._taken([(found.topic, found.partition) for found in partitions], False)
+        self._told(partitions, are_lost=False)
 
     def _gone(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._taken([(found.topic, found.partition) for found in partitions], True)
+        self._told(partitions, are_lost=True)
+
+    def _told(self, partitions: list[TopicPartition], *, are_lost: bool) -> None:
+        try:
+            self._taken([(found.topic, found.partition) for found in partitions], are_lost)
+        except FrazilError as error:  # from here it would take what was read with it
+            self._trouble = error
 
     def _error(self, error: KafkaError) -> None:
         self._say(error)

@@ -11,11 +11,11 @@ from pyiceberg.catalog import Catalog
 from ingestion.bulk.sources import DatabaseSource
 from ingestion.cdc.clusters import KafkaCluster
 from ingestion.cdc.entering import entered, made
-from ingestion.cdc.offsets import offsets_of
+from ingestion.cdc.gaps import Ends, Gap, Place, ends_of, gap
+from ingestion.cdc.offsets import Offset, offsets_of
 from ingestion.cdc.topics import unreachable
 from ingestion.errors import RetryableError
 
-Place = tuple[str, int]
 _SECONDS = 10
 _LOOK_EVERY = 1.0
 
@@ -24,13 +24,15 @@ _LOOK_EVERY = 1.0
 class Lag:
     """Of one partition: offsets that no sink has dealt with, and the one behind the last.
 
-    Offsets are messages and the marks of transactions; where only marks are left nothing is behind.
+    Offsets are messages and the marks of transactions; where only marks are left nothing is behind. `lost` says why
+    messages may be lost, if so: they are behind until somebody has seen to it.
     """
 
     topic: str
     partition: int
     behind: int
     end: int
+    lost: str | None = None
 
 
 class Behind:
@@ -47,14 +49,22 @@ class Behind:
         self._consumer.close()
 
     def look(self) -> list[Lag]:
-        """Every partition of the source's topics, in their order."""
+        """Every partition of the source's topics, in their order. Raises RetryableError before there are any."""
         try:
-            _, known = entered(self._cluster.client(), _SECONDS)
+            client, known = entered(self._cluster.client(), _SECONDS)
             topics = sorted(topic for topic in known if self._pattern.fullmatch(topic))
+            if not topics and f"__debezium-heartbeat.{self._source.name}" not in known:
+                raise RetryableError(
+                    f"{self._source.name}: Kafka at {self._cluster.bootstrap} has no topic of it yet; "
+                    f"run `frazil cdc register {self._source.name}`"
+                )
             places = [(topic, number) for topic in topics for number in known[topic].partitions]
-            done = self._done(places)
-            found = [self._lag(place, done.get(place, 0)) for place in places]
-            ended = self._ended([one for one in found if one.behind])
+            ends, marks = ends_of(client, self._cluster.bootstrap, places), self._marks()
+            said = self._said(places)
+            found = [
+                self._lag(place, ends[place], marks.get(place), said.get(place)) for place in places if place in ends
+            ]
+            ended = self._ended([one for one in found if one.behind and not one.lost])
             return [replace(one, behind=0) if (one.topic, one.partition) in ended else one for one in found]
         except KafkaException as error:
             raise unreachable(self._cluster, error) from error
@@ -77,15 +87,20 @@ class Behind:
             if time.monotonic() >= deadline:
                 raise RetryableError(
                     f"{self._source.name}: raw is {missing} messages behind what was on Kafka {seconds:.0f} seconds "
-                    f"ago; see that a sink runs: frazil cdc sink {self._source.name}"
+                    f"ago; see that a sink runs: frazil cdc sink {self._source.name}{_lost(found)}"
                 )
             time.sleep(_LOOK_EVERY)
 
-    def _lag(self, place: Place, done: int) -> Lag:
-        low, end = self._consumer.get_watermark_offsets(TopicPartition(*place), timeout=_SECONDS)
-        if done > end:  # the topic was deleted and made anew: nothing of this one was read
-            done = 0
-        return Lag(*place, behind=max(end - max(done, low), 0), end=end)
+    def _lag(self, place: Place, ends: Ends, mark: Offset | None, said: int | None) -> Lag:
+        """By raw's mark, or by the sink's word where it is ahead: messages without a row need no commit. The broker
+        forgets that word with the topic that it was about."""
+        found = gap(mark.next if mark else said, mark.topic_id if mark else "", ends)
+        reached = mark.next if mark else 0
+        if found is None:
+            return Lag(*place, behind=max(ends.end - max(reached, said or 0), 0), end=ends.end)
+        done = 0 if found is Gap.ANEW else min(reached, ends.first)
+        words = found.words(self._cluster.bootstrap, place, reached, ends)
+        return Lag(*place, behind=max(ends.end - done, 1), end=ends.end, lost=words)
 
     def _ended(self, behind: Sequence[Lag]) -> set[Place]:
         """Those of which there is nothing to read."""
@@ -103,18 +118,22 @@ class Behind:
         self._consumer.unassign()
         return ended
 
-    def _done(self, places: Sequence[Place]) -> dict[Place, int]:
-        """By the marks of raw, or by the sink's word where it is ahead: messages without a row need no commit."""
-        found: dict[Place, int] = {}
+    def _marks(self) -> dict[Place, Offset]:
+        found: dict[Place, Offset] = {}
         prefix = f"{self._source.name}_"
         for _, name in self._catalog.list_tables("raw"):
             if name.startswith(prefix):
-                for place, mark in offsets_of(self._catalog.load_table(f"raw.{name}").properties).items():
-                    found[place] = max(mark.next, found.get(place, 0))
-        said = self._consumer.committed([TopicPartition(*place) for place in places], timeout=_SECONDS)
-        for one in said if places else ():
-            found[one.topic, one.partition] = max(one.offset, found.get((one.topic, one.partition), 0))
+                found |= offsets_of(self._catalog.load_table(f"raw.{name}").properties)
         return found
+
+    def _said(self, places: Sequence[Place]) -> dict[Place, int]:
+        parts = [TopicPartition(*place) for place in places]
+        said = self._consumer.committed(parts, timeout=_SECONDS) if parts else []
+        return {(one.topic, one.partition): one.offset for one in said if one.offset >= 0}
+
+
+def _lost(found: Sequence[Lag]) -> str:
+    return "".join(f"; {one.lost}" for one in found if one.lost)
 
 
 def _missing(lag: Lag, wanted: int) -> int:

@@ -1,6 +1,7 @@
 """How far a topic's partition is in a raw table: a mark in its properties, moved by the very commit of the rows."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 import msgspec
 from pyiceberg.table import Table
@@ -33,7 +34,8 @@ class Pending(msgspec.Struct, frozen=True):
 
 
 class Copies(msgspec.Struct, frozen=True):
-    """What a raw table says of its copies: all their views, those of the oldest complete one, one about to begin."""
+    """What a raw table says of its copies in the log's present age: all their views, those of the oldest complete one,
+    one about to begin."""
 
     views: tuple[View, ...] = ()
     base: tuple[View, ...] = ()
@@ -77,18 +79,35 @@ def offsets_of(properties: Mapping[str, str]) -> dict[tuple[str, int], Offset]:
 def copies_of(table: Table) -> Copies:
     """What is known of the table's copies as this object sees it."""
     marks = list(marks_of(table).values())
-    complete = next((mark for mark in marks if mark.completed_at), None)
     announced = announced_views(table.properties)
-    views = dict.fromkeys([*(view for mark in marks for view in mark.views), *announced])
+    known = sorted((view for mark in marks for view in mark.views if view not in announced), key=_captured)
+    views = dict.fromkeys(present_age([*known, *announced]))
+    base = next((mark.views for mark in marks if mark.completed_at and views.keys() >= set(mark.views)), ())
     pending = table.properties.get(PENDING)
     return Copies(
-        tuple(view for view in views if view.position and view.snapshot),
-        complete.views if complete else (),
+        tuple(view for view in views if view.snapshot),
+        base,
         None if pending is None else msgspec.json.decode(pending, type=Pending),
     )
+
+
+def present_age(views: Iterable[View]) -> list[View]:
+    """Of views in the order in which they were taken, those since the log last began anew: since one stood below the
+    one before it. What the others say of places does not hold any more. Sources without a log have none."""
+    found: list[View] = []
+    for view in views:
+        if found and view.position < found[-1].position:
+            found = []
+        if view.position:
+            found.append(view)
+    return found
 
 
 def announced_views(properties: Mapping[str, str]) -> list[View]:
     """Views that were announced before anything was read in them."""
     text = properties.get(VIEWS)
     return [] if text is None else msgspec.json.decode(text, type=list[View])
+
+
+def _captured(view: View) -> datetime:
+    return view.captured_at

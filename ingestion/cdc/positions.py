@@ -7,6 +7,10 @@ PostgreSQL's events do not carry their commit's place, but that of the commit be
 as well; a transaction that a copy did not see is lifted to the copy's place. Within a transaction changes are ordered
 by their own place in the log. MySQL and MariaDB write a transaction's rows in one piece: their place is the row's own.
 Oracle's events carry their commit's system change number (SCN); a copy as of an SCN has seen what committed by then.
+
+Places say so of one log alone. A log that began anew (a server restored or replaced) has low places again, so nothing
+that was committed after a copy was taken counts as seen by it. Clocks that differ do no harm: a change that a copy has
+seen and that is kept all the same ranks below the copy.
 """
 
 import binascii
@@ -94,7 +98,7 @@ class Ranking(Protocol):
 
 
 class PostgresRanking:
-    """`views` are of all copies, `base` those of the oldest complete one: what it has seen is not needed."""
+    """`views` are of all copies of this log, `base` of the oldest complete one: what it has seen is not needed."""
 
     places_all = True
 
@@ -102,6 +106,7 @@ class PostgresRanking:
         self._views = [(view.position, _number(view.position), Snapshot.parse(view.snapshot)) for view in views]
         self._highest = max((number for _, number, _ in self._views), default=-1)
         self._base = [Snapshot.parse(view.snapshot) for view in base]
+        self._seen_until = _taken_at(base)
 
     def place(self, source: Source, last: Last) -> tuple[Placed, Last]:
         """See Ranking."""
@@ -145,7 +150,8 @@ class PostgresRanking:
         for position, number, snapshot in self._views:
             if number > commit and not snapshot.sees(xid):
                 place = max(place, position)
-        return place, bool(self._base) and all(snapshot.sees(xid) for snapshot in self._base)
+        is_seen = _time(source) <= self._seen_until and all(snapshot.sees(xid) for snapshot in self._base)
+        return place, is_seen
 
 
 class BinlogRanking:
@@ -155,6 +161,7 @@ class BinlogRanking:
 
     def __init__(self, views: Sequence[View], base: Sequence[View]) -> None:
         self._seen_below = min((view.position for view in base), default="")
+        self._seen_until = _taken_at(base)
 
     def place_all(self, sources: Sequence[Source], last: Last) -> None:
         """See Ranking: they are always placed one by one."""
@@ -169,10 +176,8 @@ class BinlogRanking:
         number = last.number + 1 if (file, source.pos) == (last.commit, last.place) else 1
         place = f"{file:010d}:{source.pos:020d}"
         position = f"{place}.1{row:09d}{number:09d}"
-        return (
-            Placed(position, f"{file}-{source.pos}-{row}-{number}", place < self._seen_below),
-            Last(file, source.pos, number),
-        )
+        is_seen = place < self._seen_below and _time(source) <= self._seen_until
+        return Placed(position, f"{file}-{source.pos}-{row}-{number}", is_seen), Last(file, source.pos, number)
 
 
 class OracleRanking:
@@ -182,6 +187,7 @@ class OracleRanking:
 
     def __init__(self, views: Sequence[View], base: Sequence[View]) -> None:
         self._seen_to = min((view.position for view in base), default="")
+        self._seen_until = _taken_at(base)
 
     def place_all(self, sources: Sequence[Source], last: Last) -> None:
         """See Ranking: they are always placed one by one."""
@@ -194,7 +200,8 @@ class OracleRanking:
         number = last.number + 1 if (commit, scn) == (last.commit, last.place) else 1
         place = f"{commit:020d}"
         position, identity = f"{place}.1{scn:020d}{number:09d}", f"{commit}-{scn}-{source.txId}-{number}"
-        return Placed(position, identity, place <= self._seen_to), Last(commit, scn, number)
+        is_seen = place <= self._seen_to and _time(source) <= self._seen_until
+        return Placed(position, identity, is_seen), Last(commit, scn, number)
 
 
 def _numbers(commits: Sequence[int], places: Sequence[int | None], last: Last) -> list[int]:
@@ -234,6 +241,16 @@ def ranking(dialect: str, views: Sequence[View], base: Sequence[View]) -> Rankin
         "oracle": OracleRanking,
     }
     return kinds[dialect](views, base)
+
+
+def _taken_at(base: Sequence[View]) -> int:
+    """When a copy was taken, in microseconds since 1970; before all changes if there is none."""
+    return min((int(view.captured_at.timestamp() * 1_000_000) for view in base), default=-1)
+
+
+def _time(source: Source) -> int:
+    """Of the commit, in microseconds since 1970."""
+    return source.ts_us if source.ts_us is not None else source.ts_ms * 1000
 
 
 def _number(position: str) -> int:

@@ -21,7 +21,8 @@ from ingestion.bulk.sources import DatabaseSource
 from ingestion.cdc import metrics
 from ingestion.cdc.flush import CopyBegunError, Pile, moved
 from ingestion.cdc.followed import Tables
-from ingestion.cdc.kafka import Place, Stream
+from ingestion.cdc.gaps import Place
+from ingestion.cdc.kafka import Stream
 from ingestion.cdc.rejects import Quarantine
 from ingestion.cdc.taking import Holdings
 from ingestion.errors import FrazilError, PermanentError, RetryableError
@@ -84,7 +85,7 @@ class Sink:
         self._columns_at = time.monotonic()
         pattern = "^" + prefix.replace(".", r"\.") + r"\.[^.]+\..+"
         group = group or f"frazil-{source.name}"
-        self.stream = Stream(kafka, group, pattern, self._start, self._held.given, self._taken)
+        self.stream = Stream(kafka, group, pattern, self._held.given, self._taken)
         self._held.stream = self.stream
 
     @property
@@ -139,11 +140,16 @@ class Sink:
                 f"{self._source.name}: Kafka at {self.stream.servers} has no topic of it yet; "
                 f"run `frazil cdc register {self._source.name}`, and change a row"
             )
-        deadline = time.monotonic() + wait_seconds
+        deadline = patience = time.monotonic() + wait_seconds
         while not should_stop():
             self._turn()
+            if self._held.trouble is None:
+                patience = time.monotonic() + wait_seconds
+            elif time.monotonic() > patience:
+                raise self._held.trouble
             reading = {place for place, one in self._held.partitions.items() if not one.is_stopped}
-            is_read = self.stream.is_assigned and reading <= self.stream.ended and (reading or self._held.stopped)
+            is_there = self.stream.is_assigned and self._held.is_settled
+            is_read = is_there and reading <= self.stream.ended and (reading or self._held.stopped)
             if is_read and self._flush(is_last=True):
                 return
             if not self.stream.is_assigned and time.monotonic() > deadline:
@@ -157,6 +163,8 @@ class Sink:
         messages = self.stream.read(min(_READ_AT_ONCE, self._limits.events), max(min(left, 0.2), 0.01))
         if messages:
             self._held.take(messages)
+        if self.stream.lost:
+            self._look_where_they_are()
         if self._commits and all(commit.done() for _, _, commit in self._commits):
             self._settle()
         is_full = self._held.held >= self._limits.events or self._held.held_bytes >= self._limits.bytes
@@ -166,6 +174,13 @@ class Sink:
             if time.monotonic() - self._columns_at > self._limits.columns_seconds:
                 self._columns_at = time.monotonic()
                 self._tables.look_again()
+
+    def _look_where_they_are(self) -> None:
+        """Kafka refused to go on with some partitions. What was read of them is written first: it may be the last."""
+        self._flush()
+        self._settle()
+        self._held.give_up(list(self.stream.lost))
+        self.stream.lost.clear()
 
     def _flush(self, *, is_last: bool = False) -> bool:
         """Begin the commits of what is held, one for each table, when those begun before have ended.
@@ -276,12 +291,11 @@ class Sink:
         facts = {"rows": pile.rows, "seen": counts.seen, "rejected": rejected, "seconds": round(done.seconds, 3)}
         log.info("flushed", extra={"source": self._source.name, "table": name, "run_id": self.run_id, **facts})
 
-    def _start(self, place: Place) -> int | None:
-        return self._held.partitions[place].first
-
     def _taken(self, places: Sequence[Place], are_lost: bool) -> None:
         """Others get these partitions: what is held is committed first, while they are still ours."""
-        if not are_lost:
-            self._flush()
-            self._settle()
-        self._held.gone(places)
+        try:
+            if not are_lost:
+                self._flush()
+                self._settle()
+        finally:
+            self._held.gone(places)

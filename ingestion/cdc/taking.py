@@ -9,22 +9,28 @@ from operator import itemgetter
 from confluent_kafka import Message
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingestion.bulk.sources import DatabaseSource
 from ingestion.cdc import metrics
+from ingestion.cdc.envelope import Envelope, decoded
 from ingestion.cdc.flush import Pile
 from ingestion.cdc.followed import Followed, Tables
+from ingestion.cdc.gaps import Ends, Gap, GapError, Place, gap
 from ingestion.cdc.intake import Intake, Letters, Partition, Rejected, Taken
-from ingestion.cdc.kafka import Place, Stream
-from ingestion.cdc.offsets import Copies, Offset, stored_offset
+from ingestion.cdc.kafka import Stream
+from ingestion.cdc.offsets import Copies, Offset, encoded_offset, key_of, stored_offset
+from ingestion.cdc.positions import Ranking
 from ingestion.cdc.rejects import Quarantine
 from ingestion.cdc.rows import Change, shapes
 from ingestion.cdc.truncations import list_truncations
-from ingestion.errors import ContractError, FrazilError, PermanentError, RetryableError
-from ingestion.lake.append import AppendTable
+from ingestion.errors import ContractError, FrazilError, RetryableError
+from ingestion.lake.append import AppendTable, MarkMovedError, Marks
 
 log = logging.getLogger(__name__)
+_PAUSE = 1.0  # seconds until lake and broker are asked again
+_LOOKED_AT = 100  # messages among which there is a change, or nothing is proven
 
 
 class Holdings:
@@ -39,6 +45,8 @@ class Holdings:
         self.stream: Stream
         self._catalog, self._source, self._tables, self._quarantine = catalog, source, tables, quarantine
         self._accepts_gaps = accepts_gaps
+        self.trouble: RetryableError | None = None
+        self._again_at = 0.0
 
     @property
     def held(self) -> int:
@@ -73,17 +81,19 @@ class Holdings:
                 partition.begun = offset
 
     def settle(self) -> None:
-        """Bring partitions that were given up to their place, if lake and consumer let us now."""
+        """Bring partitions that are new or were given up to their place, if lake, broker and consumer let us now.
+
+        `trouble` says why one cannot be brought there yet.
+        """
+        self._place([one for one in self.partitions.values() if one.is_lost])
         for partition in self.partitions.values():
-            if partition.is_lost:
-                try:
-                    partition.rewind(self.mark(partition.place))
-                except RetryableError as error:
-                    log.warning("mark_not_read", extra={"topic": partition.topic, "reason": str(error)})
-                    continue
-                partition.is_lost, partition.is_adrift = False, True
-            if partition.is_adrift:
-                partition.is_adrift = not self.stream.seek(partition.place, partition.first)
+            if partition.is_adrift and not partition.is_stopped:
+                partition.is_adrift = not self.stream.seek(partition.place, partition.next)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every partition that goes on is at its place."""
+        return not any(one.is_lost or one.is_adrift for one in self.partitions.values() if not one.is_stopped)
 
     def give_up(self, places: Sequence[Place]) -> None:
         """Forget what was read of these partitions since the lake's marks, and read it again from there.
@@ -100,15 +110,13 @@ class Holdings:
                 partition.turns += 1
                 partition.is_lost = True
                 self.stream.ended.discard(place)
-        self.settle()
 
     def stop(self, name: str, error: FrazilError) -> None:
-        """This raw table does not go on; the others do."""
-        if name in self.stopped:
-            return
-        self.stopped[name] = error
-        metrics.STOPPED.set(len(self.stopped))
-        log.error("table_stopped", extra={"source": self._source.name, "table": name, "reason": str(error)})
+        """This raw table does not go on, whoever gives us its partitions again; the others do."""
+        if name not in self.stopped:
+            self.stopped[name] = error
+            metrics.STOPPED.set(len(self.stopped))
+            log.error("table_stopped", extra={"source": self._source.name, "table": name, "reason": str(error)})
         self.piles.pop(name, None)
         mine = [place for place in self.partitions if self._tables.raw_name(place[0]) == name]
         for place in mine:
@@ -128,26 +136,88 @@ class Holdings:
             raise RetryableError(f"{name}: the lake does not answer ({' '.join(str(error).split())[:200]})") from error
 
     def given(self, places: Sequence[Place]) -> None:
-        """These partitions are ours now. Raises PermanentError for a topic that is not the one that raw has read."""
-        ids = self.stream.topic_ids(sorted({topic for topic, _ in places}))
+        """These partitions are ours now. Those of a table that was stopped stay where they are."""
         for place in places:
-            partition = Partition(*place, topic_id=ids.get(place[0], ""))
-            stored = self.mark(place)
-            is_other = stored is not None and stored.topic_id not in ("", partition.topic_id)
-            if is_other and not self._accepts_gaps:
-                raise PermanentError(_made_anew(place[0], self._source.name))
-            first = None
-            if stored is not None and self._accepts_gaps:
-                start, end = self.stream.ends([place])[place]
-                first = start if is_other or not start <= stored.next <= end else None
-            partition.rewind(stored, first)
-            self.partitions[place] = partition
+            self.partitions[place] = partition = Partition(*place)
+            partition.is_stopped = self._tables.raw_name(place[0]) in self.stopped
+        self._again_at = 0.0
 
     def gone(self, places: Sequence[Place]) -> None:
         """These partitions are others' now; what is held of them is theirs to read."""
         for place in places:
             if self.partitions.pop(place, None) is not None:
                 self.piles.pop(self._tables.raw_name(place[0]) or "", None)
+
+    def _place(self, lost: Sequence[Partition]) -> None:
+        """Where these go on. One that cannot be told is asked last when they are asked again, after a second."""
+        if not lost or time.monotonic() < self._again_at:
+            return
+        asked = None
+        try:
+            self.trouble = None
+            ends = self.stream.ends([one.place for one in lost])
+            for asked in sorted(lost, key=lambda one: one.tries):
+                if asked.is_stopped:
+                    self.stream.pause([asked.place])
+                    asked.is_lost = False
+                elif asked.place in ends:  # else its topic was deleted, and is about to be taken from us
+                    self._begin(asked, ends[asked.place])
+                    asked.is_lost, asked.is_adrift = False, True
+        except (RetryableError, SQLAlchemyError, OSError) as error:
+            if asked is not None:
+                asked.tries += 1
+            self.trouble = RetryableError(" ".join(str(error).split())[:300])
+            log.warning("places_not_known", extra={"source": self._source.name, "reason": str(self.trouble)})
+        if any(one.is_lost for one in lost):
+            self._again_at = time.monotonic() + _PAUSE
+
+    def _begin(self, partition: Partition, ends: Ends) -> None:
+        """At its mark, or at the topic's beginning where there is none; what is lost before stops the table."""
+        place, stored = partition.place, self.mark(partition.place)
+        partition.topic_id, partition.first = ends.topic_id, ends.first
+        found = gap(stored.next if stored else None, stored.topic_id if stored else "", ends)
+        if found is not None and self._accepts_gaps:
+            try:
+                stored, found = self._accepted(place, stored, ends), None
+            except ContractError as error:
+                self.stop(self._tables.raw_name(place[0]) or place[0], error)
+                return
+        is_empty = ends.first == ends.end
+        partition.is_unproven = found is Gap.UNREAD and not (is_empty and self._has_table(place))
+        partition.rewind(stored)
+        if found is not None and not partition.is_unproven:
+            self._stop_at_gap(partition, found, ends)
+
+    def _accepted(self, place: Place, stored: Offset | None, ends: Ends) -> Offset:
+        """A mark where the topic begins now, made before anything is read from there."""
+        mark, names = Offset(ends.first, ends.topic_id), self._tables.named(place[0])
+        followed = self._tables.get(*names) if names else None
+        if followed is None:
+            self._quarantine.move(place, stored, mark)
+            return mark
+
+        def decide(table: Table, files: object) -> Marks:
+            if stored_offset(table.properties, *place) != stored:
+                raise MarkMovedError(f"{followed.name}: another sink has written {place[0]}/{place[1]}")
+            return Marks({key_of(*place): encoded_offset(mark)})
+
+        followed.raw.commit([], decide)
+        log.warning("gap_accepted", extra={"topic": place[0], "partition": place[1], "next_offset": mark.next})
+        return mark
+
+    def _has_table(self, place: Place) -> bool:
+        name = self._tables.raw_name(place[0])
+        return name is not None and self._catalog.table_exists(name)
+
+    def _stop_at_gap(self, partition: Partition, found: Gap, ends: Ends | None = None) -> None:
+        """The table goes on when people have seen to what is lost."""
+        ends = ends or Ends(partition.topic_id, partition.first, partition.next)
+        reached = partition.stored.next if partition.stored else None
+        words = found.words(self.stream.servers, partition.place, reached, ends)
+        names = self._tables.named(partition.topic) or ()
+        load = f"`frazil bulk load {self._source.name} --no-resume --tables {'.'.join(names)}`"
+        error = GapError(f"{words}; load its table again with {load}, then run the sink once with --accept-gaps")
+        self.stop(self._tables.raw_name(partition.topic) or partition.topic, error)
 
     def _take_part(self, partition: Partition, letters: Letters) -> None:
         turns = partition.turns
@@ -174,6 +244,10 @@ class Holdings:
         copies = followed.copies
         after = Partition(partition.topic, partition.number, partition.topic_id)
         after.last, after.position, after.source_at = partition.last, partition.position, partition.source_at
+        if partition.is_unproven and not self._is_proven(partition, letters, ranking):
+            self._stop_at_gap(partition, Gap.UNREAD)
+            return
+        partition.is_unproven = False
         changes, taken = Intake(followed, *names).changes(after, letters, ranking)
         followed = self._in_step(names, followed, changes)
         intake = Intake(followed, *names)
@@ -187,6 +261,17 @@ class Holdings:
                 taken.events, taken.rejected = events, rejected
                 intake.rows(changes, letters, taken)
         self._add(partition, after, followed, copies, taken)
+
+    def _is_proven(self, partition: Partition, letters: Letters, ranking: Ranking) -> bool:
+        """Whether a copy has seen the first change that Kafka still has, and so those before it."""
+        values = [letter.value for letter in letters if letter.value is not None]
+        for event in decoded(values[:_LOOKED_AT]):
+            if isinstance(event, Envelope):
+                try:
+                    return ranking.place(event.source, partition.last)[0].is_seen
+                except ValueError:
+                    continue
+        return False
 
     def _in_step(self, names: tuple[str, str], followed: Followed, changes: Sequence[Change]) -> Followed:
         """The table in the form that its source has now, if these changes show that it has another."""
@@ -232,10 +317,3 @@ def _by_place(messages: Sequence[Message]) -> dict[Place, Letters]:
     for place, run in groupby(zip(places, messages, strict=True), key=itemgetter(0)):
         found.setdefault(place, []).extend(map(itemgetter(1), run))
     return {place: Letters(run) for place, run in found.items()}
-
-
-def _made_anew(topic: str, source: str) -> str:
-    return (
-        f"topic {topic} was deleted and made anew: what the old one held and raw does not is lost here; load its table "
-        f"again with `frazil bulk load {source} --no-resume --tables ...`, then run the sink once with --accept-gaps"
-    )

@@ -99,6 +99,11 @@ class AppendTable:
         """How far the rows of this input are in the table, as last seen; 0 at the start."""
         return int(self.table.properties.get(MARK_PREFIX + journal_id, 0))
 
+    def marks(self) -> dict[str, int]:
+        """How far the rows of each input are in the table, as last seen."""
+        found = self.table.properties.items()
+        return {name.removeprefix(MARK_PREFIX): int(seq) for name, seq in found if name.startswith(MARK_PREFIX)}
+
     def append(
         self,
         rows: pa.Table | None,

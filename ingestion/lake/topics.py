@@ -15,8 +15,9 @@ from confluent_kafka import Message
 from pyiceberg.exceptions import NoSuchTableError
 from sqlalchemy.exc import SQLAlchemyError
 
-from ingestion.cdc.kafka import OffsetGoneError, Place, Stream
-from ingestion.errors import PermanentError, RetryableError
+from ingestion.cdc.gaps import Ends, Gap, GapError, Place, gap
+from ingestion.cdc.kafka import Stream
+from ingestion.errors import RetryableError
 from ingestion.lake.append import MarkMovedError
 from ingestion.lake.batch import Batch, Counts
 from ingestion.lake.letters import delivery_of
@@ -47,14 +48,15 @@ class Topic:
 class Part:
     """A partition that this process has. Offset n is entry n + 1, so that 0 is before all.
 
-    `is_lost`: its mark must be read again. `is_adrift`: the consumer is not there yet.
+    `id` is that of its marks: a topic that was made anew has others. `is_lost`: lake and Kafka must be asked where it
+    goes on. `is_adrift`: the consumer is not there yet.
     """
 
     place: Place
-    id: str
+    id: str = ""
     position: int = 0
     read: int = 0
-    is_lost: bool = False
+    is_lost: bool = True
     is_adrift: bool = False
     held: list[Entry] = field(default_factory=list)
 
@@ -80,7 +82,7 @@ class TopicSink:
         self._flush_at = 0.0
         self._accepts_gaps = accepts_gaps
         pattern = "^(" + "|".join(name.replace(".", r"\.") for name in sorted(topics)) + ")$"
-        self._stream = Stream(kafka, group, pattern, self._start, self._given, self._taken)
+        self._stream = Stream(kafka, group, pattern, self._given, self._taken)
 
     def run(self, should_stop: Callable[[], bool], *, once: bool = False, wait_seconds: float = 30.0) -> Counts:
         """Until told to stop; with `once` until all that could be read at one moment is in raw.
@@ -94,19 +96,13 @@ class TopicSink:
         while not should_stop():
             try:
                 self._turn()
-                if once and self._stream.is_assigned and self._parts.keys() <= self._stream.ended and self._flush():
+                if once and self._is_read() and self._flush():
                     return self.total
             except RetryableError as error:
-                if once:
+                if once and time.monotonic() > deadline:
                     raise
-                log.warning("turn_failed", extra={"reason": str(error), "next": "read again from the marks"})
-                self._again(list(self._parts.values()))  # messages that came with the error were given by the client
+                log.warning("turn_failed", extra={"reason": str(error), "next": "tried again"})
                 time.sleep(1.0)
-            except OffsetGoneError as error:
-                raise PermanentError(
-                    f"{error.place}: Kafka has deleted messages that raw has not read; see its retention, then run "
-                    "`frazil sink run --accept-gaps` once to go on with what is there"
-                ) from error
             if once and not self._stream.is_assigned and time.monotonic() > deadline:
                 raise RetryableError("the group gave no partition: another sink has them all")
         self._flush()
@@ -117,19 +113,58 @@ class TopicSink:
         self._parts.clear()
         self._stream.close()
 
+    def _is_read(self) -> bool:
+        """Whether all partitions were read to their ends."""
+        there = not any(part.is_lost or part.is_adrift for part in self._parts.values())
+        return self._stream.is_assigned and there and self._parts.keys() <= self._stream.ended
+
     def _turn(self) -> None:
-        for part in self._parts.values():
-            if part.is_lost:
-                part.position = part.read = self._mark(part)
-                part.is_lost, part.is_adrift = False, True
-            if part.is_adrift:
-                part.is_adrift = not self._stream.seek(part.place, part.position or None)
+        self._settle()
         for message in self._stream.read(min(_AT_ONCE, self._events), 0.1):
             self._hold(message)
         self._flush_at = self._flush_at or time.monotonic() + self._seconds
-        if self._held >= self._events or time.monotonic() >= self._flush_at:
+        if self._held >= self._events or time.monotonic() >= self._flush_at or self._stream.lost:
             self._flush()
             self._flush_at = 0.0
+        self._again([part for place, part in self._parts.items() if place in self._stream.lost])
+        self._stream.lost.clear()
+
+    def _settle(self) -> None:
+        """Bring partitions that are new or were given up to their place, as far as the consumer lets us now.
+
+        Raises RetryableError when lake or broker do not answer, PermanentError for messages that Kafka has no longer.
+        """
+        lost = [part for part in self._parts.values() if part.is_lost]
+        ends = self._stream.ends([part.place for part in lost]) if lost else {}
+        for part in lost:
+            if part.place in ends:  # else its topic was deleted, and is about to be taken from us
+                self._begin(part, ends[part.place])
+                part.is_lost, part.is_adrift = False, True
+        for part in self._parts.values():
+            if part.is_adrift:
+                part.is_adrift = not self._stream.seek(part.place, part.position)
+
+    def _begin(self, part: Part, ends: Ends) -> None:
+        topic, number = part.place
+        known = f"kafka:{topic}/{number}:"
+        part.id = known + ends.topic_id
+        marks = self._marks(part.place)
+        mark = marks.get(part.id)
+        others = [name for name in marks if name.startswith(known)]
+        found = gap(mark, ends.topic_id, ends) if mark is not None or not others else Gap.ANEW
+        if found is not None and not self._accepts_gaps:
+            words = found.words(self._stream.servers, part.place, mark, ends)
+            raise GapError(f"{words}; see its retention, then run `frazil sink run --accept-gaps` once to go on")
+        part.position = part.read = ends.first if found is not None else mark or 0
+        if found is not None:
+            log.warning("gap_accepted", extra={"topic": topic, "partition": number, "next_offset": ends.first})
+            self._accept(part)
+
+    def _accept(self, part: Part) -> None:
+        """Note in the lake that it goes on here, before anything is read from there."""
+        home = self._sink.table(self._topics[part.place[0]].home)
+        if home is not None:
+            home.append(None, self._sink.run_id, {part.id: part.position})
 
     def _hold(self, message: Message) -> None:
         part = self._parts.get((str(message.topic()), message.partition() or 0))
@@ -184,36 +219,31 @@ class TopicSink:
             part.is_lost = True
         return False
 
-    def _mark(self, part: Part) -> int:
-        """How far the lake has a partition, asked anew. Raises RetryableError when it does not answer."""
+    def _marks(self, place: Place) -> dict[str, int]:
+        """How far the lake has this partition's topic and those of the same name before it, by id, asked anew.
+
+        Raises RetryableError when it does not answer.
+        """
         try:
-            home = self._sink.table(self._topics[part.place[0]].home)
+            home = self._sink.table(self._topics[place[0]].home)
             if home is None:
-                return 0
+                return {}
             home.table.refresh()
         except NoSuchTableError:
-            return 0
+            return {}
         except (SQLAlchemyError, OSError) as error:
             raise RetryableError(f"the lake does not answer ({' '.join(str(error).split())[:200]})") from error
-        return home.mark(part.id)
-
-    def _start(self, place: Place) -> int | None:
-        return self._parts[place].position or None
+        return home.marks()
 
     def _given(self, places: Sequence[Place]) -> None:
-        """These partitions are ours now. A topic that was made anew has another id, and is read from its beginning."""
-        ids = self._stream.topic_ids(sorted({topic for topic, _ in places}))
-        for place in places:
-            part = Part(place, f"kafka:{place[0]}/{place[1]}:{ids.get(place[0], '')}")
-            part.position = part.read = self._mark(part)
-            if self._accepts_gaps:
-                start, end = self._stream.ends([place])[place]
-                part.position = part.read = part.position if start <= part.position <= end else start
-            self._parts[place] = part
+        """These partitions are ours now."""
+        self._parts.update({place: Part(place) for place in places})
 
     def _taken(self, places: Sequence[Place], are_lost: bool) -> None:
         """Others get these partitions: what is held is committed first, while they are still ours."""
-        if not are_lost:
-            self._flush()
-        for place in places:
-            self._parts.pop(place, None)
+        try:
+            if not are_lost:
+                self._flush()
+        finally:
+            for place in places:
+                self._parts.pop(place, None)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from pyiceberg.catalog import Catalog
@@ -47,6 +47,17 @@ class Topic:
     def put(self, numbers: Sequence[int], partition: int = 0) -> None:
         self.put_bytes([event(number, self.source.name) for number in numbers], partition)
 
+    def forget(self, before: int) -> None:
+        """Let Kafka delete what is before this offset."""
+        place = TopicPartition(self.name, 0, before)
+        self.admin.delete_records([place])[place].result()
+
+    def make_anew(self) -> None:
+        """Delete the topic and make another one of its name."""
+        self.admin.delete_topics([self.name])[self.name].result()
+        time.sleep(0.5)
+        self.make()
+
     def put_bytes(self, values: Sequence[bytes], partition: int = 0) -> None:
         producer = Producer(self.bus.client)
         for value in values:
@@ -68,7 +79,8 @@ class Topic:
         return sorted(table.scan().to_arrow()["id"].to_pylist())
 
 
-def event(number: int, source: str) -> bytes:
+def event(number: int, source: str, at: int = 5) -> bytes:
+    """A row that is new, committed `at` so many milliseconds since 1970, at the beginning of a log."""
     lsn = 1000 + 8 * number
-    where = {"schema": "public", "table": "items", "lsn": lsn, "txId": 7, "sequence": f'["{lsn}","{lsn}"]', "ts_ms": 5}
+    where = {"schema": "public", "table": "items", "lsn": lsn, "txId": 7, "sequence": f'["{lsn}","{lsn}"]', "ts_ms": at}
     return json.dumps({"op": "c", "before": None, "after": {"id": number, "note": source}, "source": where}).encode()

@@ -114,30 +114,80 @@ def test_what_was_read_is_not_read_again_and_a_lost_group_does_no_harm(kafka_set
     assert _rows(kafka_settings) == rows
 
 
-def test_messages_that_kafka_deleted_stop_the_sink_until_people_say_go_on(kafka_settings: Settings) -> None:
-    kafka = os.environ["FRAZIL_KAFKA_BOOTSTRAP"]
-    admin, producer = AdminClient({"bootstrap.servers": kafka}), Producer({"bootstrap.servers": kafka})
-    admin.create_topics([NewTopic("shopify.orders", 1, 1)])["shopify.orders"].result()
+class Orders:
+    """The topic of orders, of one partition, and who fills it."""
 
-    def put(*orders: int) -> None:
+    name = "shopify.orders"
+
+    def __init__(self) -> None:
+        kafka = {"bootstrap.servers": os.environ["FRAZIL_KAFKA_BOOTSTRAP"]}
+        self.admin, self._producer = AdminClient(kafka), Producer(kafka)
+        self.make()
+
+    def make(self) -> None:
+        self.admin.create_topics([NewTopic(self.name, 1, 1)])[self.name].result()
+
+    def make_anew(self) -> None:
+        self.admin.delete_topics([self.name])[self.name].result()
+        while self.name in self.admin.list_topics(timeout=10).topics:
+            time.sleep(0.1)
+        time.sleep(0.5)
+        self.make()
+
+    def forget(self, before: int) -> None:
+        place = TopicPartition(self.name, 0, before)
+        self.admin.delete_records([place])[place].result()
+
+    def put(self, *orders: int) -> None:
         for order in orders:
             body = b'{"id":%d,"updated_at":"2026-01-01T00:00:00Z"}' % order
             delivery = Delivery("shopify", b"%d" % order, 1_000_000, json.dumps(TOPIC).encode(), body, None)
-            producer.produce("shopify.orders", body, headers=headers_of(delivery))
-        assert producer.flush(30) == 0
+            self._producer.produce(self.name, body, headers=headers_of(delivery))
+        assert self._producer.flush(30) == 0
 
-    put(*range(10))
+
+def test_messages_that_kafka_deleted_stop_the_sink_until_people_say_go_on(kafka_settings: Settings) -> None:
+    orders = Orders()
+    orders.put(*range(10))
     first = _drained(kafka_settings)
-    put(*range(10, 20))
-    admin.delete_records([TopicPartition("shopify.orders", 0, 15)])[TopicPartition("shopify.orders", 0)].result()
+    orders.put(*range(10, 20))
+    orders.forget(15)
 
-    with pytest.raises(PermanentError, match="--accept-gaps"):
+    with pytest.raises(PermanentError, match=r"no longer has offset 10.*--accept-gaps"):
         _drained(kafka_settings)
     gone_on = _drained(kafka_settings, accepts_gaps=True)
-    put(20)
+    orders.put(20)
     after = _drained(kafka_settings)
 
     assert [found["raw.shopify_orders"] for found in (first, gone_on, after)] == [10, 5, 1]
+
+
+def test_a_topic_made_anew_is_not_read_without_a_word(kafka_settings: Settings) -> None:
+    orders = Orders()
+    orders.put(*range(10))
+    first = _drained(kafka_settings)
+    orders.make_anew()
+    orders.put(*range(10, 13))
+
+    with pytest.raises(PermanentError, match=r"made anew.*--accept-gaps"):
+        _drained(kafka_settings)
+    gone_on = _drained(kafka_settings, accepts_gaps=True)
+    orders.put(13)
+    after = _drained(kafka_settings)
+
+    assert [found["raw.shopify_orders"] for found in (first, gone_on, after)] == [10, 3, 1]
+
+
+def test_what_was_deleted_before_the_first_read_is_told(kafka_settings: Settings) -> None:
+    orders = Orders()
+    orders.put(*range(10))
+    orders.forget(10)
+
+    with pytest.raises(PermanentError, match=r"first 10 messages deleted before raw had read any.*--accept-gaps"):
+        _drained(kafka_settings)
+    _drained(kafka_settings, accepts_gaps=True)
+
+    assert _drained(kafka_settings) == {}
 
 
 def test_without_kafka_the_journal_takes_over_until_it_is_back(kafka_settings: Settings, broker: Part) -> None:

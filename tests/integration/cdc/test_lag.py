@@ -2,12 +2,15 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 from pyiceberg.catalog import Catalog
 
 from ingestion.cdc.lag import Behind
@@ -79,6 +82,37 @@ def test_who_waits_goes_on_when_a_running_sink_has_caught_up(site: FollowedDatab
         sink.close()
 
     assert (after.behind, sink.totals.tombstones) == (0, 1)
+
+
+def test_a_topic_made_anew_has_not_been_caught_up_with(site: FollowedDatabase, behind: Behind) -> None:
+    sink = sink_of(site)
+    sink.run(lambda: False, once=True)
+    sink.close()
+    topic, admin = f"{site.name}.public.orders", AdminClient({"bootstrap.servers": site.bus.bootstrap})
+    site.client.stop(site.name)
+    site.client.wait(site.name, "STOPPED")
+    [before] = behind.look()
+    admin.delete_topics([topic])[topic].result()
+    while topic in site.bus.topics(topic):
+        time.sleep(0.1)
+    time.sleep(0.5)
+    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result()
+
+    [after] = behind.look()
+    with pytest.raises(RetryableError, match="made anew"):
+        behind.wait(0)
+
+    assert (before.behind, before.lost) == (0, None)
+    assert after.behind > 0
+
+
+def test_who_waits_for_a_source_without_topics_is_told(site: FollowedDatabase) -> None:
+    other = site.source.model_copy(update={"name": site.bus.name("unregistered")})
+    behind = Behind(site.catalog, other, site.cluster)
+
+    with pytest.raises(RetryableError, match=f"no topic of it yet; run `frazil cdc register {other.name}`"):
+        behind.wait(0)
+    behind.close()
 
 
 def test_the_command_tells_a_program(site: FollowedDatabase, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,6 +48,7 @@ class Stream:
         self._admin: AdminClient | None = None
         self.ended: set[Place] = set()  # partitions of which all that can be read was read
         self.lost: set[Place] = set()
+        self._arriving: set[Place] = set()  # partitions whose end, where they are taken up, is being asked for
         self._lock = threading.Lock()
         self.is_assigned = False
         self._trouble: FrazilError | None = None
@@ -89,15 +90,17 @@ class Stream:
         except KafkaException as error:
             raise RetryableError(f"Kafka at {self.servers}: {error.args[0].str()}") from error
         troubles = list(map(Message.error, messages))
-        if not self.ended and not any(troubles):
+        if not self.ended and not self._arriving and not any(troubles):
             return messages
         good = []
         for message, trouble in zip(messages, troubles, strict=True):
             if trouble is None:
                 good.append(message)
                 self.ended.discard(_place(message))
+                self._arriving.discard(_place(message))
             elif trouble.code() == KafkaError._PARTITION_EOF:
                 self.ended.add(_place(message))
+                self._arriving.discard(_place(message))
             elif trouble.code() in _LOST:
                 self.lost.add(_place(message))
             elif trouble.code() in _PASSING:
@@ -108,6 +111,8 @@ class Stream:
 
     def seek(self, place: Place, offset: int) -> bool:
         """Go on from there; False if that cannot be said yet, and then nothing may be taken from the partition."""
+        if place in self._arriving:  # the answer, if it came after the seek, might count for more
+            return False
         self.ended.discard(place)
         try:
             self._consumer.seek(TopicPartition(*place, offset))
@@ -155,7 +160,8 @@ class Stream:
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self.ended.clear()
         self.lost.clear()
-        self._given([(found.topic, found.partition) for found in partitions])
+        self._arriving = {(found.topic, found.partition) for found in partitions}
+        self._given(list(self._arriving))
         for found in partitions:
             found.offset = OFFSET_END  # until it is said where
         consumer.assign(partitions)

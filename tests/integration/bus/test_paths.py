@@ -120,8 +120,9 @@ class Orders:
     name = "shopify.orders"
 
     def __init__(self) -> None:
-        kafka = {"bootstrap.servers": os.environ["FRAZIL_KAFKA_BOOTSTRAP"]}
-        self.admin, self._producer = AdminClient(kafka), Producer(kafka)
+        address = os.environ["FRAZIL_KAFKA_BOOTSTRAP"]
+        self.admin = AdminClient({"bootstrap.servers": address})
+        self._producer = Producer({"bootstrap.servers": address})
         self.make()
 
     def make(self) -> None:

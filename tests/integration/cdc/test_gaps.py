@@ -216,6 +216,7 @@ def test_messages_deleted_under_a_running_sink_stop_their_table_alone(items: Top
         until(lambda: sink.totals.rows == 12, "nothing is lost, so it should go on")
         assert not sink.stopped
         sink.stream.pause([(items.name, 0)])
+        time.sleep(1)  # a fetch under way has ended
         items.put(range(12, 20))
         items.forget(16)
         sink.stream.lost.add((items.name, 0))

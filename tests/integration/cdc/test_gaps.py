@@ -116,7 +116,7 @@ def test_a_stopped_table_stays_stopped_when_its_partition_comes_back(items: Topi
     strange = event(2, items.source.name).replace(b'"note":', b'"extra": 1, "note":')
     items.put([1])
     items.drain()
-    sink, other = items.sink(Limits(seconds=0.1, columns_seconds=0.1)), items.sink(Limits(seconds=0.1))
+    sink = items.sink(Limits(seconds=0.1, columns_seconds=0.1))
     with at_work(sink):
         with postgres.connect(items.source.database) as connection:
             connection.execute(b"alter table items add column extra int")
@@ -126,6 +126,7 @@ def test_a_stopped_table_stays_stopped_when_its_partition_comes_back(items: Topi
             connection.execute(b"alter table items drop column extra")
         time.sleep(6)  # a look at the source's columns is due every 5 s
         before = sink._held.partitions.get((items.name, 0))
+        other = items.sink(Limits(seconds=0.1))  # it joins the group from here on, at work or not
         with at_work(other):
             until(lambda: other.stream.is_assigned, "the other should join")
         until(lambda: sink._held.partitions.get((items.name, 0)) not in (None, before), "it should come back")

@@ -84,7 +84,7 @@ class Sink:
         self._limits = limits or Limits()
         self._clock = clock
         self._catalog = open_catalog(settings)
-        self._files: dict[str, int] = {}
+        self._files: dict[str, int] | None = None
         self._readers: dict[str, Splits] = {}
         self._schemas: dict[str, pa.Schema] = {}
         self._tables: dict[str, AppendTable] = {}
@@ -187,9 +187,9 @@ class Sink:
         files = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.yaml")}
         if files == self._files:
             return
-        first = not self._files
+        first = self._files is None
         try:
-            sources = load_sources(self._settings.config_dir)
+            sources = {} if first and not files else load_sources(self._settings.config_dir)  # rows may be polled alone
             readers: dict[str, Splits] = {name: Reader(source) for name, source in sources.items()}
             schemas = ensure_tables(self._catalog, sources)
         except (UsageError, ContractError) as error:

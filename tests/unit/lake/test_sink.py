@@ -34,6 +34,17 @@ def test_every_kind_of_delivery_is_accounted_for(settings: Settings, catalog: Ca
     assert column(catalog, QUARANTINE, "is_sample").count(True) == 1
 
 
+def test_without_any_webhook_source_deliveries_wait_in_the_quarantine(
+    settings: Settings, catalog: Catalog, tmp_path: Path
+) -> None:
+    journalled(settings, [order(1)])
+
+    counts = drain(settings.model_copy(update={"config_dir": tmp_path}))
+
+    assert (counts.rows, counts.rejected) == (0, 1)
+    assert column(catalog, QUARANTINE, "reason") == ["unknown_source"]
+
+
 def test_a_row_keeps_the_body_byte_for_byte_and_the_platform_columns(settings: Settings, catalog: Catalog) -> None:
     delivery = order(1, note="café €")
     journalled(settings, [delivery])

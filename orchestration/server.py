@@ -20,6 +20,9 @@ COMPONENTS = {
     "triggerer": "triggerer --skip-serve-logs",
 }
 
+# The workers of a scheduler that was killed live on and hold its output open, which hides its end from honcho.
+_END_ITS_OWN = "trap '' TERM; kill -TERM 0; sleep 5; kill -KILL 0"
+
 
 def serve(settings: Settings) -> int:
     """Run the four components; returns the exit code of the first that ended, after the others were stopped."""
@@ -39,7 +42,7 @@ def serve(settings: Settings) -> int:
     manager = Manager()
     airflow = Path(sys.executable).parent / "airflow"
     for name, words in COMPONENTS.items():
-        manager.add_process(name, f"exec {airflow} {words}", env=environment, cwd=str(PROJECT_ROOT))
+        manager.add_process(name, f"{airflow} {words}; {_END_ITS_OWN}", env=environment, cwd=str(PROJECT_ROOT))
     manager.loop()
     return int(manager.returncode or 0)
 

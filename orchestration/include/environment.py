@@ -34,9 +34,7 @@ def airflow_environment(settings: Settings, **more: str) -> dict[str, str]:
         "AIRFLOW__CORE__FERNET_KEY": keys["fernet"],
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(password_file(settings)),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": os.environ.get(
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", f"sqlite:///{home}/airflow.db"
-        ),
+        **_database(home),
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(settings.airflow_port),
         "AIRFLOW__API__BASE_URL": address,
@@ -57,6 +55,16 @@ def airflow_environment(settings: Settings, **more: str) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         **more,
     }
+
+
+def _database(home: Path) -> dict[str, str]:
+    """Airflow's own database: SQLite, or what the operator gives. Airflow has a second, asynchronous connection.
+
+    For PostgreSQL it would take asyncpg there, which is not installed; psycopg, which is, serves both.
+    """
+    name = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+    address = os.environ.get(name, f"sqlite:///{home}/airflow.db")
+    return {name: address} | ({f"{name}_ASYNC": address} if address.startswith("postgresql+psycopg:") else {})
 
 
 def password_file(settings: Settings) -> Path:

@@ -68,6 +68,12 @@ class Server:
                 one.kill()
         self.process.wait()
 
+    def kill_component(self, name: str) -> None:
+        """One of the four alone, as the kernel does when memory runs out; what it had started lives on without it."""
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        (found,) = (one for one in family if f"/airflow {name}" in words_of(one) and one.name() != "sh")
+        found.kill()
+
     def is_healthy(self) -> bool:
         """Whether all four components have reported; raises if the supervisor has ended."""
         assert self.process.poll() is None, self.last_words()
@@ -140,6 +146,14 @@ class Server:
 
     def last_words(self) -> str:
         return self._log.read_text(encoding="utf-8", errors="replace")[-3000:]
+
+
+def words_of(process: psutil.Process) -> str:
+    """What a process was started with; nothing once it has ended."""
+    try:
+        return " ".join(process.cmdline()) if process.is_running() else ""
+    except psutil.Error:
+        return ""
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, words: Callable[[], str]) -> None:

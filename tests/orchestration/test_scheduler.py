@@ -1,8 +1,6 @@
 """A real scheduler: what starts runs, what is told of late and failed ones, and who repairs what was ended."""
 
 import json
-import os
-import signal
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,12 +15,15 @@ from ingestion.webhooks.generator.plain import plain_orders
 from ingestion.webhooks.journal import Journal
 from orchestration.include.alerts import alerts_file
 from orchestration.include.environment import password_file
-from tests.orchestration.running import PIPELINE, Server, wait_until
+from tests.orchestration.running import PIPELINE, Server, wait_until, words_of
+from tests.support.databases import TestPostgres
 from tests.support.project import small_copy_of_the_project
 from tests.support.spark import link_jars
 
 BACKFILL = "lake_backfill"
 NEW_DATA_ALONE = {"FRAZIL_AIRFLOW_POLL_SECONDS": "2", "FRAZIL_AIRFLOW_SCHEDULE": "0 0 31 12 *"}  # and not the clock
+VIEW = """{{ config(materialized='view', unique_key='order_date') }}
+select order_date, order_count from {{ ref('sales_dashboard_daily') }}"""
 BROKEN = "with original as (\n{}\n)\nselect no_such_column from original\n"  # it reads the same tables
 pytestmark = [pytest.mark.airflow, pytest.mark.spark, pytest.mark.stress, pytest.mark.timeout(1800)]
 
@@ -82,15 +83,18 @@ def test_new_data_starts_runs_that_tell_what_is_late_what_failed_and_repair_what
         assert {name.split(".")[-2] for name in blocked if name.endswith("test")} == {"sales_dashboard_daily"}
         told = [one for one in alerts(settings) if one["kind"] == "task_failed"]
         assert any("no_such_column" in one["cause"] and "sales_dashboard_daily" in one["task"] for one in told)
+        table = "transform.models.marts.sales_dashboard_daily.run"
+        assert "no_such_column" in airflow.log(second, table, airflow.tasks(second)[table]["try_number"])
 
         model.write_text(text, encoding="utf-8")
         receive(settings, 55, 5)
-        wait_until(lambda: bool(_builders(airflow)), 240, airflow.last_words)
-        os.kill(_builders(airflow)[0].pid, signal.SIGKILL)
+        in_mid_model(airflow, snapshots(settings)).kill()
         third = airflow.finished_run(2)
+        assert third["state"] == "failed", airflow.last_words()
         receive(settings, 60, 5)
         fourth = airflow.finished_run(3)
-        assert fourth["state"] == "success", (third["state"], airflow.last_words())
+        assert fourth["state"] == "success", airflow.last_words()
+    assert sold(settings) == 65
 
 
 def test_the_clock_starts_runs_and_marts_are_told_when_they_have_changed(place: tuple[Path, Settings]) -> None:
@@ -175,9 +179,7 @@ def test_a_run_ended_by_an_operator_frees_the_lake_and_a_backfill_builds_anew(pl
         before = snapshots(settings)["staging.stg_shopify_orders"]
         today = datetime.now(UTC).date().isoformat()
         days = {"first_day": today, "last_day": today, "source": None, "reload": False}
-        asked = {"logical_date": datetime.now(UTC).isoformat(), "conf": days}
-        wait_until(lambda: bool(airflow.ask("GET", f"dags/{BACKFILL}")), 120, airflow.last_words)
-        airflow.ask("POST", f"dags/{BACKFILL}/dagRuns", asked)
+        airflow.start_run(BACKFILL, days)
         backfill = airflow.finished_run(0, BACKFILL)
         assert backfill["state"] == "success", airflow.last_words()
         states = {name: one["state"] for name, one in airflow.tasks(backfill).items()}
@@ -199,6 +201,67 @@ def test_what_a_killed_airflow_left_behind_is_repaired_by_the_next_run(place: tu
         repaired = airflow.finished_run(1)
         assert repaired["state"] == "success", airflow.last_words()
     assert sold(settings) == 55
+
+
+def test_a_scheduler_that_is_killed_ends_airflow_and_all_it_had_started(place: tuple[Path, Settings]) -> None:
+    project, settings = place
+
+    with Server(project, settings, **NEW_DATA_ALONE) as airflow:
+        wait_until(lambda: bool(_builders(airflow)), 240, airflow.last_words)
+        family = psutil.Process(airflow.process.pid).children(recursive=True)
+        airflow.kill_component("scheduler")
+        assert airflow.process.wait(120) != 0
+        wait_until(lambda: not any(map(words_of, family)), 60, lambda: "\n".join(map(words_of, family)))
+    receive(settings, 50, 5)
+    with Server(project, settings, **NEW_DATA_ALONE) as airflow:
+        assert airflow.finished_run(0)["state"] == "failed"
+        assert airflow.finished_run(1)["state"] == "success", airflow.last_words()
+    assert sold(settings) == 55
+
+
+def test_airflows_own_database_may_be_postgresql(place: tuple[Path, Settings], postgres: TestPostgres) -> None:
+    project, settings = place
+    own = postgres.database()
+    address = f"postgresql+psycopg://{own.user}:{own.password}@{own.host}:{own.port}/{own.database}"
+
+    with Server(project, settings, **NEW_DATA_ALONE, AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=address) as airflow:
+        assert airflow.finished_run(0)["state"] == "success", airflow.last_words()
+
+    with postgres.connect(own.database) as connection:
+        assert connection.execute("select state from dag_run").fetchall() == [("success",)]
+    assert not (settings.home_dir / "airflow" / "airflow.db").exists()
+    assert sold(settings) == 50
+
+
+def test_a_changed_project_is_told_in_one_line_and_shown_from_the_next_graph_on(tmp_path: Path) -> None:
+    project, settings = small_copy_of_the_project(tmp_path / "project"), Settings(home=tmp_path / "home")
+    link_jars(settings.home_dir)
+    added = project / "models/marts/orders_by_day.sql"
+    broken = project / "models/marts/broken.sql"
+    task = "transform.models.marts.orders_by_day_run"  # it has no tests
+
+    with Server(project, settings, **NEW_DATA_ALONE) as airflow:
+        wait_until(lambda: bool(airflow.ask("GET", f"dags/{PIPELINE}")), 120, airflow.last_words)
+        broken.write_text("select * from {{ ref('nothing_of_the_kind') }}", encoding="utf-8")
+        receive(settings, 0, 5)
+        assert airflow.finished_run(0)["state"] == "failed"
+        broken.unlink()
+        added.write_text(VIEW, encoding="utf-8")
+        receive(settings, 5, 5)
+        assert airflow.finished_run(1)["state"] == "failed"
+        causes = [one["cause"] for one in alerts(settings) if one["task"] == "read_project"]
+        assert ["nothing_of_the_kind" in cause for cause in causes] == [True, False]
+        assert "the graph is renewed, run again" in causes[1]
+
+        def is_shown() -> bool:
+            return task in [one["task_id"] for one in airflow.ask("GET", f"dags/{PIPELINE}/tasks")["tasks"]]
+
+        wait_until(is_shown, 240, airflow.last_words)
+        receive(settings, 10, 5)
+        done = airflow.finished_run(2)
+        assert done["state"] == "success", airflow.last_words()
+        assert airflow.tasks(done)[task]["state"] == "success"
+    assert sold(settings) == 15
 
 
 def test_a_table_that_is_tried_again_is_built_alone(place: tuple[Path, Settings]) -> None:

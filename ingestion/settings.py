@@ -40,7 +40,7 @@ class Settings(BaseSettings):
         default=0, ge=0, description="Per source and worker, above it 429; 0 is without limit; a source's file wins."
     )
     webhook_samples_per_minute: int = Field(
-        default=10, ge=0, description="Wrongly signed requests kept, per worker, of each 16 KiB at most."
+        default=10, ge=0, description="Wrongly signed requests kept, per worker, of each 16 KiB of its body."
     )
     disk_floor_bytes: int = Field(default=256 * 1024 * 1024, ge=0, description="Less free space answers 503.")
     queue_ceiling: int = Field(

@@ -25,7 +25,7 @@ _END_ITS_OWN = "trap '' TERM; kill -TERM 0; sleep 5; kill -KILL 0"
 
 
 def serve(settings: Settings) -> int:
-    """Run the four components; returns the exit code of the first that ended, after the others were stopped."""
+    """Run the four components until one ends, which is told by an exit code other than 0, and stop the others."""
     if is_stale(settings):
         write_manifest(settings)
     environment = os.environ | airflow_environment(settings)

@@ -4,6 +4,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 from pyiceberg.catalog import Catalog
@@ -37,6 +38,13 @@ class BenchLake:
             with Journal.open(self.settings.journal_dir / "worker-0.db") as journal:
                 journal.append(list(plain_orders(start, size, version=version, orders=orders)))
             drain(self.settings)
+
+    def change(self, numbers: list[int], *, version: int, orders: int) -> None:
+        """Bring later versions of these orders into raw, in the order given."""
+        told = chain.from_iterable(plain_orders(number, 1, version=version, orders=orders) for number in numbers)
+        with Journal.open(self.settings.journal_dir / "worker-0.db") as journal:
+            journal.append(list(told))
+        drain(self.settings)
 
     def build(self, everything: bool = False) -> tuple[float, BuildReport]:
         """Wall seconds and report; raises RuntimeError if anything failed: no figure rests on a broken build."""

@@ -1,8 +1,9 @@
 """The server's HTTP connections: uvicorn's protocol, with a short way for webhooks and bounds for slow senders.
 
 Requests below `/webhooks/` do not become ASGI tasks: their `Exchange` hands them to the door and writes its
-answer. Headers without end get 431; headers or a body that stop arriving get 408. There is no timer per request:
-each connection notes since when it waits for bytes that must come, and a sweep looks at all of them.
+answer. Headers without end get 431; headers or a body that stop arriving get 408; bodies that take too much memory
+while they arrive get 503. There is no timer per request: each connection notes since when it waits for bytes that
+must come, and a sweep looks at all of them.
 """
 
 import asyncio
@@ -59,12 +60,13 @@ class Exchange:
     def feed(self, piece: bytes) -> None:
         if self.response_complete:
             return
-        if not self._body:
-            self._body = piece
-        else:
-            if self._more is None:
-                self._more = bytearray(self._body)
+        if self._more is not None:
             self._more += piece
+        elif self._body:
+            self._more, self._body = bytearray(self._body), b""
+            self._more += piece
+        else:
+            self._body = piece
         self._go_on()
 
     def end(self) -> None:

@@ -88,14 +88,17 @@ def first_seq(path: Path) -> int | None:
 
 
 def ids_in(path: Path) -> list[tuple[int, bytes]]:
-    """When each delivery of a finished file came (microseconds), and its id; none when the file is gone."""
+    """When each delivery of a file came (microseconds), and its id; none when the file is gone.
+
+    Whole frames alone: what was torn by a crash was never acknowledged, and must be taken when it is sent again.
+    """
     segment = opened(path)
     if segment is None:
         return []
     found = [
-        (frame.at, ids[start : start + ID_BYTES])
-        for frame, ids in segment.skim(ID_BYTES)
-        for start in range(0, len(ids), ID_BYTES)
+        (frame.at, frame.payload[start : start + ID_BYTES])
+        for _, frame in segment.frames()
+        for start in range(0, frame.deliveries * ID_BYTES, ID_BYTES)
     ]
     segment.close()
     return found

@@ -125,14 +125,6 @@ class Segment:
             offset += frame.size
             yield offset, frame
 
-    def skim(self, leading: int) -> Iterator[tuple[Frame, bytes]]:
-        """Headers, and the payload's first `leading` bytes per delivery, unchecked: for files known to be finished."""
-        offset = 0
-        while (header := os.pread(self._descriptor, _HEADER.size, offset))[:4] == _MAGIC:
-            _, _, length, count, first_seq, at = _HEADER.unpack(header)
-            yield Frame(first_seq, count, at, b""), os.pread(self._descriptor, count * leading, offset + _HEADER.size)
-            offset += _HEADER.size + length
-
     def write(self, offset: int, frame: Outgoing) -> None:
         """On disk when this returns (O_DSYNC: one system call writes and syncs); raises OSError when it may not be."""
         written = os.pwritev(self._descriptor, frame.parts, offset)

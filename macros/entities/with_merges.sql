@@ -1,27 +1,27 @@
 {#-
-with_merges(table, id, merges, are_new): the unread rows of a staging table of customers, with source_id, merged_into_id and
+with_merges(table, id, merges, are_new, is_ended): the unread rows of a staging table of customers, with source_id, merged_into_id and
 is_living. `merges` is a query that yields record_id and merged_into_id of those that their source has merged into another
 one, `are_new` whether it may yield more than when it was last read.
 
 What was known of a merged record stays evidence, and it is one customer with the other by its source's own word. It lives
-as long as the record in which its merges end. Where that end is not known, or more than three merges away, nothing is
-known of a merge either: the record lives, alone, until its own deletion comes. All merged records are read whenever a record or merge is new, since a change of the end is none of their own; where there are
-none, nobody pays for looking.
+as long as the record in which its merges end. Where that end is not known, or more than three merges away, nothing is known of a
+merge either: the record lives, alone, unless `is_ended` holds of it. All merged records are read whenever a record or merge
+is new, since a change of the end is none of their own; where there are none, nobody pays for looking.
 -#}
-{% macro with_merges(table, id, merges, are_new=false) -%}
+{% macro with_merges(table, id, merges, are_new=false, is_ended='is_deleted') -%}
     {%- if (are_new or not is_unchanged(table)) and any_rows(merges) -%}
         select
             records.*,
             case when ends.is_known then ends.merged_into_id end as merged_into_id,
             case when ends.is_known then ends.is_living else not records.is_deleted end as is_living
         from (
-            {{ customer_values(table, id) }} {{ since_watermark(table, '_staged_at') }}
+            {{ customer_values(table, id, is_ended) }} {{ since_watermark(table, '_staged_at') }}
             union distinct
-            {{ customer_values(table, id) }} {{ pinned(table) }}
+            {{ customer_values(table, id, is_ended) }} {{ pinned(table) }}
             where {{ id }} in (select record_id from ({{ merges }}) as merges)
         ) as records
         left join (
-            {{ ends_of_merges(merges, customer_values(table, id) ~ ' ' ~ pinned(table)) }}
+            {{ ends_of_merges(merges, customer_values(table, id, is_ended) ~ ' ' ~ pinned(table)) }}
         ) as ends on records.source_id = ends.record_id
     {%- else -%}
         select
@@ -29,12 +29,12 @@ none, nobody pays for looking.
             cast(null as {{ dbt.type_string() }}) as merged_into_id,
             not records.is_deleted as is_living
         from (
-            {{ customer_values(table, id) }} {{ since_watermark(table, '_staged_at') }}
+            {{ customer_values(table, id, is_ended) }} {{ since_watermark(table, '_staged_at') }}
         ) as records
     {%- endif -%}
 {%- endmacro %}
 
-{% macro customer_values(table, id) -%}
+{% macro customer_values(table, id, is_ended) -%}
     select
         {{ id }} as source_id,
         email,
@@ -45,7 +45,7 @@ none, nobody pays for looking.
         city,
         postal_code,
         country,
-        is_deleted
+        {{ is_ended }} as is_deleted
     from {{ table }}
 {%- endmacro %}
 

@@ -8,7 +8,8 @@ parent_state(relation): what this model reads of a parent, found once, before it
 The first four are none where nothing is built (parsing, docs, unit tests) and in a view, which reads what is there
 whenever it is read; last_pin and last_pinned_at also in a first build or when a rebuild is asked for, and last_pin when
 the snapshot has expired: what changed since cannot be known any more. A model that tells what became of its parent
-(`meta: {remembers: true}`, with `full_refresh: false`) goes on from where it was also in a rebuild. A parent without any snapshot has no pin.
+(`meta: {remembers: true}`, with `full_refresh: false`) goes on from where it was also in a rebuild. A parent without any
+snapshot has no pin.
 -#}
 {% macro parent_state(relation) %}
     {% set states = model.setdefault('_parent_states', {}) %}

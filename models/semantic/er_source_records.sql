@@ -68,7 +68,8 @@
         is_living
     from (
         {{ with_merges(
-            ref('stg_hubspot_contacts'), "concat(portal_id, ':', contact_id)", contact_merges
+            ref('stg_hubspot_contacts'), "concat(portal_id, ':', contact_id)", contact_merges,
+            is_ended='is_deleted and (merged_into_id is null or is_erased)'
         ) }}
     ) as contacts
     union all

@@ -1,6 +1,7 @@
 -- The entity index holds each living record of staging once, and no other but those merged away. A
 -- record that its source has merged may be living in staging still, since the deletion comes later,
--- and is gone from the index once the one it was merged into is.
+-- and is gone from the index once the one it was merged into is. HubSpot's is deleted in staging by the
+-- merge itself, and stays in the index also where nothing is known yet of what it was merged into.
 with
 
 staged as (
@@ -56,6 +57,15 @@ counted as (
         0 as indexed_count,
         1 as merged_count
     from {{ ref('stg_shopify_customer_merges') }}
+    union all
+    select
+        'hubspot' as source,
+        concat(portal_id, ':', contact_id) as source_id,
+        0 as staged_count,
+        0 as indexed_count,
+        1 as merged_count
+    from {{ ref('stg_hubspot_contacts') }}
+    where merged_into_id is not null
 
 )
 

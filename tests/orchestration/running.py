@@ -71,8 +71,9 @@ class Server:
     def kill_component(self, name: str) -> None:
         """One of the four alone, as the kernel does when memory runs out; what it had started lives on without it."""
         family = psutil.Process(self.process.pid).children(recursive=True)
-        (found,) = (one for one in family if f"/airflow {name}" in words_of(one) and one.name() != "sh")
-        found.kill()
+        (shell,) = (one for one in family if f"/airflow {name}" in words_of(one) and ";" in words_of(one))
+        (component,) = shell.children()
+        component.kill()
 
     def is_healthy(self) -> bool:
         """Whether all four components have reported; raises if the supervisor has ended."""

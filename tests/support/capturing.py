@@ -58,7 +58,7 @@ class Senders:
         self.server: Server | None = None
         self.outcomes: dict[int, list[str]] = {}
         self._chance, self._stop, self._lock = Random(seed), threading.Event(), threading.Lock()
-        self._threads = [threading.Thread(target=self._send, args=(number,)) for number in range(count)]
+        self._threads = [threading.Thread(target=self._send, args=(number,), daemon=True) for number in range(count)]
         self._count = count
 
     def start(self) -> None:
@@ -66,10 +66,11 @@ class Senders:
             thread.start()
 
     def stop(self) -> None:
-        """Ends when everything sent is acknowledged."""
+        """Ends when everything sent is acknowledged; that it is not for long fails the test."""
         self._stop.set()
         for thread in self._threads:
-            thread.join()
+            thread.join(120)
+            assert not thread.is_alive(), "an order was not acknowledged in two minutes"
 
     def _send(self, number: int) -> None:
         order = number

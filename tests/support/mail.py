@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from email import policy
 from email.message import EmailMessage
+from itertools import takewhile
 
 
 @contextmanager
@@ -20,7 +21,7 @@ def mail_server(port: int) -> Iterator[list[EmailMessage]]:
             while line := self.rfile.readline().decode().strip().upper():
                 if line == "DATA":
                     self.say("354 go on")
-                    body = b"".join(iter(self.rfile.readline, b".\r\n"))
+                    body = b"".join(takewhile(lambda line: line not in (b".\r\n", b""), self.rfile))
                     mails.append(email.message_from_bytes(body, policy=policy.default))
                 self.say("221 bye" if line == "QUIT" else "250 ok")
 
@@ -33,9 +34,11 @@ def mail_server(port: int) -> Iterator[list[EmailMessage]]:
     with Server(("127.0.0.1", port), Session) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield mails
-        server.shutdown()
-        thread.join()
+        try:
+            yield mails
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def mail_address(port: int) -> str:

@@ -21,6 +21,7 @@ def torture(settings: Settings, folder: Path, deaths: list[str], seed: int) -> S
     chance = Random(seed)
     sink, senders = SinkProcess(settings, folder), Senders(4, seed)
     with ExitStack() as stack:
+        stack.callback(sink.kill)
         server = stack.enter_context(running_server(settings.home_dir))
         senders.server = server
         sink.up()
@@ -38,8 +39,8 @@ def torture(settings: Settings, folder: Path, deaths: list[str], seed: int) -> S
         finally:
             senders.stop()
         assert not accounting_problems(server.counts())
-    sink.end()
-    sink.once()
+        sink.end()
+        sink.once()
     return senders
 
 

@@ -43,6 +43,21 @@ def test_numbers_and_ids_outlive_an_empty_queue_and_a_restart(tmp_path: Path) ->
         assert journal.append([delivery(2), delivery(3)]) == [None, 3]
 
 
+def test_a_delivery_that_a_crash_has_torn_is_taken_when_it_is_sent_again(tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "j.db") as journal:
+        journal.append([delivery(1)])
+        frame = journal.stage([delivery(2, b"x" * 10_000)]).frame
+        folder = journal.folder
+    assert frame is not None
+    (path,) = segment_paths(folder)
+    with path.open("ab") as file:
+        file.write(b"".join(frame.parts)[:-100])
+
+    with Journal.open(tmp_path / "j.db") as journal:
+        assert journal.append([delivery(1), delivery(2)]) == [None, 2]
+        assert [entry.delivery for entry in journal.read(0, 100, 1 << 20)] == [delivery(1), delivery(2)]
+
+
 def test_a_remade_file_is_another_journal(tmp_path: Path) -> None:
     with Journal.open(tmp_path / "a.db") as one, Journal.open(tmp_path / "b.db") as other:
         assert one.id != other.id

@@ -1,5 +1,6 @@
 """What a flush holds of one raw table, and its one commit: rows and the places of their partitions, or nothing."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -21,7 +22,7 @@ class CopyBegunError(RetryableError):
 
 @dataclass
 class Pile:
-    """Rows of one raw table from some partitions, ranked by what `copies` had seen."""
+    """Rows of one raw table from some partitions, ranked by what `copies` had seen. The broker was `told` of places."""
 
     followed: Followed
     copies: Copies
@@ -31,6 +32,8 @@ class Pile:
     rejected: dict[Place, list[Rejected]] = field(default_factory=dict)
     counts: Taken = field(default_factory=Taken)
     rows: int = 0
+    told: dict[Place, Offset] = field(default_factory=dict)
+    begun_at: float = field(default_factory=time.monotonic)
 
     def add(self, partition: Partition, stored: Offset | None, taken: Taken) -> None:
         """What was taken from a partition, whose mark in the lake was `stored` before anything of it was."""

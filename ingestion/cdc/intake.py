@@ -61,7 +61,8 @@ class Partition:
     """A partition that this process has: where its table ends, and how far it was read since.
 
     `stored` is its mark in the lake and `begun` that of a commit under way, if there is one: the next commit must find
-    it. `first` is the first offset that Kafka keeps.
+    it. `first` is the first offset that Kafka kept when it was taken up, `end` where nothing more was to be read: the
+    end of a transaction has an offset too, which no consumer is given.
     `is_lost`: lake and Kafka must be asked where it goes on, which failed so many `tries`. `is_adrift`: the consumer is
     not there yet, so what it gives is not what comes next. `is_unproven`: messages before `first` were never read; a
     copy must have seen what they told. `turns` counts the rewinds.
@@ -77,6 +78,7 @@ class Partition:
     position: str = ""
     source_at: int = 0
     first: int = 0
+    end: int = 0
     is_stopped: bool = False
     is_adrift: bool = False
     is_lost: bool = True
@@ -86,7 +88,7 @@ class Partition:
 
     def rewind(self, stored: Offset | None) -> None:
         """Begin again behind what the lake has."""
-        self.stored, self.begun, self.turns = stored, None, self.turns + 1
+        self.stored, self.begun, self.end, self.turns = stored, None, 0, self.turns + 1
         found = stored or Offset(self.first)
         self.next, self.last, self.position, self.source_at = found.next, found.last, found.position, found.source_at
 
@@ -97,7 +99,7 @@ class Partition:
     @property
     def offset(self) -> Offset:
         """The mark behind all that was read."""
-        return Offset(self.next, self.topic_id, self.last, self.position, self.source_at)
+        return Offset(max(self.next, self.end), self.topic_id, self.last, self.position, self.source_at)
 
 
 class Rejected(NamedTuple):

@@ -13,6 +13,7 @@ from ingestion.cdc.gaps import Ends, Place, ends_of
 from ingestion.errors import FrazilError, RetryableError
 
 log = logging.getLogger(__name__)
+MARKS_SECONDS = 600.0  # until a mark without rows is worth a commit: far less than Kafka keeps messages
 _SAY_AGAIN_AFTER = 30.0  # seconds between two lines about the same trouble
 _LOST = (KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET)
 _PASSING = (
@@ -46,7 +47,7 @@ class Stream:
         self._config, self._given, self._taken = dict(config), given, taken
         self._said: dict[str, float] = {}
         self._admin: AdminClient | None = None
-        self.ended: set[Place] = set()  # partitions of which all that can be read was read
+        self.ended: dict[Place, int] = {}  # partitions of which all that can be read was read, and where they end
         self.lost: set[Place] = set()
         self._arriving: set[Place] = set()  # partitions whose end, where they are taken up, is being asked for
         self._lock = threading.Lock()
@@ -96,13 +97,14 @@ class Stream:
         for message, trouble in zip(messages, troubles, strict=True):
             if trouble is None:
                 good.append(message)
-                self.ended.discard(_place(message))
+                self.ended.pop(_place(message), None)
                 self._arriving.discard(_place(message))
             elif trouble.code() == KafkaError._PARTITION_EOF:
-                self.ended.add(_place(message))
+                self.ended[_place(message)] = message.offset() or 0
                 self._arriving.discard(_place(message))
             elif trouble.code() in _LOST:
                 self.lost.add(_place(message))
+                self._arriving.discard(_place(message))
             elif trouble.code() in _PASSING:
                 self._say(trouble)
             else:
@@ -113,7 +115,7 @@ class Stream:
         """Go on from there; False if that cannot be said yet, and then nothing may be taken from the partition."""
         if place in self._arriving:  # the answer, if it came after the seek, might count for more
             return False
-        self.ended.discard(place)
+        self.ended.pop(place, None)
         try:
             self._consumer.seek(TopicPartition(*place, offset))
         except KafkaException as error:
@@ -123,9 +125,6 @@ class Stream:
 
     def pause(self, places: Iterable[Place]) -> None:
         self._consumer.pause([TopicPartition(*place) for place in places])
-
-    def resume(self, places: Iterable[Place]) -> None:
-        self._consumer.resume([TopicPartition(*place) for place in places])
 
     def ends(self, places: Iterable[Place]) -> dict[Place, Ends]:
         """See `ends_of`."""

@@ -34,11 +34,12 @@ class Pending(msgspec.Struct, frozen=True):
 
 
 class Copies(msgspec.Struct, frozen=True):
-    """What a raw table says of its copies in the log's present age: all their views, those of the oldest complete one,
-    one about to begin."""
+    """What a raw table says of its copies in the log's present age: all their views, those of the oldest complete one
+    and of the newest, one about to begin."""
 
     views: tuple[View, ...] = ()
     base: tuple[View, ...] = ()
+    newest: tuple[View, ...] = ()
     pending: Pending | None = None
 
 
@@ -82,11 +83,13 @@ def copies_of(table: Table) -> Copies:
     announced = announced_views(table.properties)
     known = sorted((view for mark in marks for view in mark.views if view not in announced), key=_captured)
     views = dict.fromkeys(present_age([*known, *announced]))
-    base = next((mark.views for mark in marks if mark.completed_at and views.keys() >= set(mark.views)), ())
+    complete = [mark.views for mark in marks if mark.completed_at and views.keys() >= set(mark.views)]
+    base, newest = (complete[0], complete[-1]) if complete else ((), ())
     pending = table.properties.get(PENDING)
     return Copies(
         tuple(view for view in views if view.snapshot),
         base,
+        newest,
         None if pending is None else msgspec.json.decode(pending, type=Pending),
     )
 

@@ -32,6 +32,7 @@ class Quarantine:
     def start(self, place: Place) -> Offset | None:
         """How far a topic without a raw table was read."""
         table = self._opened()
+        table.table.refresh()
         return stored_offset(table.table.properties, *place)
 
     def add(

@@ -22,7 +22,7 @@ from ingestion.cdc import metrics
 from ingestion.cdc.flush import CopyBegunError, Pile, moved
 from ingestion.cdc.followed import Tables
 from ingestion.cdc.gaps import Place
-from ingestion.cdc.kafka import Stream
+from ingestion.cdc.kafka import MARKS_SECONDS, Stream
 from ingestion.cdc.rejects import Quarantine
 from ingestion.cdc.taking import Holdings
 from ingestion.errors import FrazilError, PermanentError, RetryableError
@@ -36,12 +36,16 @@ _WRITERS = 4  # commits of different tables at once
 
 @dataclass(frozen=True)
 class Limits:
-    """A flush comes after so many seconds, or when so many events are held; `columns_seconds`: looks at the source."""
+    """A flush comes after so many seconds, or when so many events are held; `columns_seconds`: looks at the source.
+
+    `marks_seconds`: until marks without rows are committed.
+    """
 
     seconds: float = 2.0
     events: int = 50_000
     bytes: int = 128 << 20
     columns_seconds: float = 60.0
+    marks_seconds: float = MARKS_SECONDS
 
 
 @dataclass
@@ -149,7 +153,7 @@ class Sink:
                 raise self._held.trouble
             reading = {place for place, one in self._held.partitions.items() if not one.is_stopped}
             is_there = self.stream.is_assigned and self._held.is_settled
-            is_read = is_there and reading <= self.stream.ended and (reading or self._held.stopped)
+            is_read = is_there and reading <= self.stream.ended.keys() and (reading or self._held.stopped)
             if is_read and self._flush(is_last=True):
                 return
             if not self.stream.is_assigned and time.monotonic() > deadline:
@@ -163,6 +167,7 @@ class Sink:
         messages = self.stream.read(min(_READ_AT_ONCE, self._limits.events), max(min(left, 0.2), 0.01))
         if messages:
             self._held.take(messages)
+        self._held.reach_ends()
         if self.stream.lost:
             self._look_where_they_are()
         if self._commits and all(commit.done() for _, _, commit in self._commits):
@@ -220,10 +225,13 @@ class Sink:
             metrics.LAG.labels(place[0], str(place[1])).set(lag)
 
     def _is_due(self, pile: Pile, *, is_last: bool) -> bool:
-        """Whether a pile is worth a commit; marks alone seldom are."""
-        if pile.rows or pile.rejected or is_last or pile.counts.messages >= _MARKS_ALONE_AFTER:
+        """Whether a pile is worth a commit; marks alone seldom are, but for long Kafka does not keep what is before."""
+        is_old = time.monotonic() - pile.begun_at > self._limits.marks_seconds
+        if pile.rows or pile.rejected or is_last or is_old or pile.counts.messages >= _MARKS_ALONE_AFTER:
             return True
-        self.stream.tell(moved(pile.after))
+        if pile.told != pile.after:
+            self.stream.tell(moved(pile.after))
+            pile.told = dict(pile.after)
         return False
 
     def _commit(self, name: str, pile: Pile) -> Future[Commit | None]:
@@ -266,7 +274,7 @@ class Sink:
         for place, offset in pile.after.items():
             partition = self._held.partitions.get(place)
             if partition is not None and partition.begun == offset:
-                partition.stored, partition.first, partition.begun = offset, offset.next, None
+                partition.stored, partition.begun = offset, None
         self.stream.tell(moved(pile.after))
         counts, totals, rejected = pile.counts, self.totals, sum(map(len, pile.rejected.values()))
         outcomes = {"row": counts.events, "seen": counts.seen, "tombstone": counts.tombstones, "rejected": rejected}

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
 
@@ -21,7 +22,7 @@ from ingestion.cdc.gaps import Ends, Gap, GapError, Place, gap
 from ingestion.cdc.intake import Intake, Letters, Partition, Rejected, Taken
 from ingestion.cdc.kafka import Stream
 from ingestion.cdc.offsets import Copies, Offset, encoded_offset, key_of, stored_offset
-from ingestion.cdc.positions import Ranking
+from ingestion.cdc.positions import ranking
 from ingestion.cdc.rejects import Quarantine
 from ingestion.cdc.rows import Change, shapes
 from ingestion.cdc.truncations import list_truncations
@@ -73,6 +74,23 @@ class Holdings:
             if fresh:
                 self._take_part(partition, fresh)
 
+    def reach_ends(self) -> None:
+        """Behind the last message of a partition are ends of transactions, which no consumer is given. They count as
+        read: when Kafka has deleted what is before them, a mark below them would look like a loss."""
+        for place, end in self.stream.ended.items():
+            partition, names = self.partitions.get(place), self._tables.named(place[0])
+            if partition is None or names is None or end <= partition.offset.next:
+                continue
+            if partition.is_stopped or partition.is_lost or partition.is_adrift or partition.is_unproven:
+                continue
+            partition.end = end
+            with suppress(FrazilError, SQLAlchemyError, OSError):  # then it goes with the next change
+                followed = self._tables.get(*names) if self._has_table(place) else None
+                if followed is not None:
+                    followed.look(self._source.dialect)
+                    pile = self.piles.setdefault(followed.name, Pile(followed, followed.copies))
+                    pile.add(partition, partition.begun or partition.stored, Taken())
+
     def begun(self, name: str) -> None:
         """The commit of a table's pile is under way: what is read now is for the next."""
         for place, offset in self.piles.pop(name).after.items():
@@ -109,7 +127,7 @@ class Holdings:
             if partition is not None:
                 partition.turns += 1
                 partition.is_lost = True
-                self.stream.ended.discard(place)
+                self.stream.ended.pop(place, None)
 
     def stop(self, name: str, error: FrazilError) -> None:
         """This raw table does not go on, whoever gives us its partitions again; the others do."""
@@ -150,6 +168,8 @@ class Holdings:
 
     def _place(self, lost: Sequence[Partition]) -> None:
         """Where these go on. One that cannot be told is asked last when they are asked again, after a second."""
+        if not lost:
+            self.trouble = None
         if not lost or time.monotonic() < self._again_at:
             return
         asked = None
@@ -240,15 +260,15 @@ class Holdings:
         if followed is None:
             self._reject_all(partition, letters)
             return
-        ranking = followed.look(self._source.dialect)
+        ranked = followed.look(self._source.dialect)
         copies = followed.copies
         after = Partition(partition.topic, partition.number, partition.topic_id)
         after.last, after.position, after.source_at = partition.last, partition.position, partition.source_at
-        if partition.is_unproven and not self._is_proven(partition, letters, ranking):
+        if partition.is_unproven and not self._is_proven(partition, letters, copies):
             self._stop_at_gap(partition, Gap.UNREAD)
             return
         partition.is_unproven = False
-        changes, taken = Intake(followed, *names).changes(after, letters, ranking)
+        changes, taken = Intake(followed, *names).changes(after, letters, ranked)
         followed = self._in_step(names, followed, changes)
         intake = Intake(followed, *names)
         events, rejected = taken.events, list(taken.rejected)
@@ -262,13 +282,14 @@ class Holdings:
                 intake.rows(changes, letters, taken)
         self._add(partition, after, followed, copies, taken)
 
-    def _is_proven(self, partition: Partition, letters: Letters, ranking: Ranking) -> bool:
-        """Whether a copy has seen the first change that Kafka still has, and so those before it."""
+    def _is_proven(self, partition: Partition, letters: Letters, copies: Copies) -> bool:
+        """Whether the newest copy has seen the first change that Kafka still has, and so those before it."""
+        ranked = ranking(self._source.dialect, copies.views, copies.newest)
         values = [letter.value for letter in letters if letter.value is not None]
         for event in decoded(values[:_LOOKED_AT]):
             if isinstance(event, Envelope):
                 try:
-                    return ranking.place(event.source, partition.last)[0].is_seen
+                    return ranked.place(event.source, partition.last)[0].is_seen
                 except ValueError:
                     continue
         return False
@@ -288,6 +309,8 @@ class Holdings:
         pile = self.piles.get(followed.name)
         if pile is not None:
             pile.followed = followed  # its form holds all that the one before held
+            if not pile.counts.messages:
+                pile.copies = copies
         else:
             pile = self.piles[followed.name] = Pile(followed, copies)
         if taken.rows is not None:

@@ -21,7 +21,7 @@ from pyiceberg.catalog import Catalog
 
 from ingestion.bulk.declared import ensure_declared
 from ingestion.errors import ContractError, RetryableError, UsageError
-from ingestion.lake.append import AppendTable, Commit, now
+from ingestion.lake.append import MARK_PREFIX, AppendTable, Commit, now
 from ingestion.lake.batch import Batch, Counts, Splits
 from ingestion.lake.catalog import open_catalog
 from ingestion.lake.journals import HeldJournal, HeldJournals
@@ -145,6 +145,15 @@ class Sink:
         if name not in self._tables:
             self._polled.columns(name, frozenset())
         return self._tables.get(name)
+
+    def begin_at(self, journal: str, seq: int, home: str) -> None:
+        """Let `journal` be read from behind `seq` on, also where tables have more of it: what it has there is new."""
+        self.table(home)
+        for name in sorted(self._tables, key=lambda name: name == home):  # the home's mark decides: it is the last
+            table = self._tables[name]
+            table.table.refresh()
+            if name == home or journal in table.marks():
+                table.append(None, self.run_id, {}, notes={MARK_PREFIX + journal: str(seq)})
 
     def close(self) -> None:
         """Give the journals back; what was not flushed stays in them."""

@@ -16,7 +16,7 @@ from pyiceberg.exceptions import NoSuchTableError
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingestion.cdc.gaps import Ends, Gap, GapError, Place, gap
-from ingestion.cdc.kafka import Stream
+from ingestion.cdc.kafka import MARKS_SECONDS, Stream
 from ingestion.errors import RetryableError
 from ingestion.lake.append import MarkMovedError
 from ingestion.lake.batch import Batch, Counts
@@ -49,7 +49,7 @@ class Part:
     """A partition that this process has. Offset n is entry n + 1, so that 0 is before all.
 
     `id` is that of its marks: a topic that was made anew has others. `is_lost`: lake and Kafka must be asked where it
-    goes on. `is_adrift`: the consumer is not there yet.
+    goes on. `is_adrift`: the consumer is not there yet. `idle_since` by the monotonic clock: nothing came, 0 if it did.
     """
 
     place: Place
@@ -58,6 +58,7 @@ class Part:
     read: int = 0
     is_lost: bool = True
     is_adrift: bool = False
+    idle_since: float = 0.0
     held: list[Entry] = field(default_factory=list)
 
 
@@ -96,7 +97,9 @@ class TopicSink:
         while not should_stop():
             try:
                 self._turn()
+                self._reach_ends()
                 if once and self._is_read() and self._flush():
+                    self._reach_ends(is_last=True)
                     return self.total
             except RetryableError as error:
                 if once and time.monotonic() > deadline:
@@ -116,7 +119,7 @@ class TopicSink:
     def _is_read(self) -> bool:
         """Whether all partitions were read to their ends."""
         there = not any(part.is_lost or part.is_adrift for part in self._parts.values())
-        return self._stream.is_assigned and there and self._parts.keys() <= self._stream.ended
+        return self._stream.is_assigned and there and self._parts.keys() <= self._stream.ended.keys()
 
     def _turn(self) -> None:
         self._settle()
@@ -162,9 +165,9 @@ class TopicSink:
 
     def _accept(self, part: Part) -> None:
         """Note in the lake that it goes on here, before anything is read from there."""
-        home = self._sink.table(self._topics[part.place[0]].home)
-        if home is not None:
-            home.append(None, self._sink.run_id, {part.id: part.position})
+        home = self._topics[part.place[0]].home
+        if self._sink.table(home) is not None:
+            self._sink.begin_at(part.id, part.position, home)
 
     def _hold(self, message: Message) -> None:
         part = self._parts.get((str(message.topic()), message.partition() or 0))
@@ -173,8 +176,21 @@ class TopicSink:
             return
         topic = self._topics[part.place[0]]
         part.held.append(Entry(seq, delivery_of(message, topic.source, topic.headers)))
-        part.read = seq
+        part.read, part.idle_since = seq, 0.0
         self._held += 1
+
+    def _reach_ends(self, *, is_last: bool = False) -> None:
+        """Behind the last message are ends of transactions, which no consumer is given. After a while they count as
+        read: when Kafka has deleted what is before them, a mark below them would look like a loss."""
+        for place, end in self._stream.ended.items():
+            part = self._parts.get(place)
+            if part is None or part.is_lost or part.is_adrift or part.held or end <= part.position:
+                continue
+            part.idle_since = part.idle_since or time.monotonic()
+            home = self._sink.table(self._topics[place[0]].home)
+            if home is not None and (is_last or time.monotonic() - part.idle_since > MARKS_SECONDS):
+                home.append(None, self._sink.run_id, {part.id: end})
+                part.position, part.read, part.idle_since = end, end, 0.0
 
     def _flush(self) -> bool:
         """Commit what is held, topic by topic; whether nothing of it must be read again."""
@@ -215,7 +231,7 @@ class TopicSink:
         """Forget what was read since the lake's marks. Always False."""
         for part in parts:
             part.held.clear()
-            self._stream.ended.discard(part.place)
+            self._stream.ended.pop(part.place, None)
             part.is_lost = True
         return False
 

@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from pyiceberg.catalog import Catalog
 
+from ingestion.cdc.offsets import stored_offset
 from ingestion.cdc.sink import Limits, Sink, Totals
 from tests.support.databases import TestPostgres
 from tests.support.sources import source_of
@@ -44,8 +45,10 @@ class Topic:
             self.admin.create_topics([NewTopic(self.name, partitions, 1)])
             time.sleep(0.3)
 
-    def put(self, numbers: Sequence[int], partition: int = 0) -> None:
-        self.put_bytes([event(number, self.source.name) for number in numbers], partition)
+    def put(self, numbers: Sequence[int], partition: int = 0, *, is_transaction: bool = False) -> None:
+        """A transaction has an end, which takes an offset behind its messages."""
+        values = [event(number, self.source.name) for number in numbers]
+        self.put_bytes(values, partition, is_transaction=is_transaction)
 
     def forget(self, before: int) -> None:
         """Let Kafka delete what is before this offset."""
@@ -58,11 +61,16 @@ class Topic:
         time.sleep(0.5)
         self.make()
 
-    def put_bytes(self, values: Sequence[bytes], partition: int = 0) -> None:
-        producer = Producer(self.bus.client)
+    def put_bytes(self, values: Sequence[bytes], partition: int = 0, *, is_transaction: bool = False) -> None:
+        producer = Producer({**self.bus.client, **({"transactional.id": self.name} if is_transaction else {})})
+        if is_transaction:
+            producer.init_transactions(30)
+            producer.begin_transaction()
         for value in values:
             producer.produce(self.name, value, key=b"{}", partition=partition)
         producer.flush(10)
+        if is_transaction:
+            producer.commit_transaction(30)
 
     def sink(self, limits: Limits | None = None, **more: Any) -> Sink:
         return Sink(self.catalog, self.source, self.bus.client, self.source.name, limits, **more)
@@ -73,6 +81,12 @@ class Topic:
             return sink.run(lambda: False, once=True)
         finally:
             sink.close()
+
+    def mark(self) -> int | None:
+        """How far raw has the first partition."""
+        table = self.catalog.load_table(f"raw.{self.source.name}_items")
+        found = stored_offset(table.properties, self.name, 0)
+        return found.next if found else None
 
     def ids(self) -> list[int]:
         table = self.catalog.load_table(f"raw.{self.source.name}_items")

@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from ingestion.errors import PermanentError
+from ingestion.lake.append import MARK_PREFIX
 from ingestion.lake.bus import bus_of
 from ingestion.lake.catalog import open_catalog
 from ingestion.lake.letters import headers_of
@@ -161,6 +162,25 @@ def test_messages_that_kafka_deleted_stop_the_sink_until_people_say_go_on(kafka_
     after = _drained(kafka_settings)
 
     assert [found["raw.shopify_orders"] for found in (first, gone_on, after)] == [10, 5, 1]
+
+
+def test_a_topic_that_lost_its_end_is_read_from_its_beginning_when_that_is_accepted(kafka_settings: Settings) -> None:
+    """As when a broker comes back without what it had not written to its disk: new messages take those offsets."""
+    orders = Orders()
+    orders.put(*range(10))
+    _drained(kafka_settings)
+    catalog = open_catalog(kafka_settings)
+    table = catalog.load_table("raw.shopify_orders")
+    (mark,) = (name for name in table.properties if name.startswith(f"{MARK_PREFIX}kafka:"))
+    table.transaction().set_properties({mark: "100"}).commit_transaction()
+    catalog.close()
+
+    with pytest.raises(PermanentError, match=r"no longer has offset 100.*--accept-gaps"):
+        _drained(kafka_settings)
+    gone_on = _drained(kafka_settings, accepts_gaps=True)
+
+    assert gone_on["raw.shopify_orders"] == 10
+    assert _drained(kafka_settings) == {}
 
 
 def test_a_topic_made_anew_is_not_read_without_a_word(kafka_settings: Settings) -> None:

@@ -132,9 +132,9 @@ def test_a_stopped_table_stays_stopped_when_its_partition_comes_back(items: Topi
         until(lambda: sink._held.partitions.get((items.name, 0)) not in (None, before), "it should come back")
         items.put([3])
         time.sleep(2)
-        held = sink._held.partitions[items.name, 0]
+        until(lambda: (items.name, 0) in sink._held.partitions, "it should be this sink's")
 
-        assert held.is_stopped
+        assert sink._held.partitions[items.name, 0].is_stopped
         assert 3 not in items.ids() or 2 in items.ids(), "a mark must not move over what was refused"
 
 
@@ -181,6 +181,43 @@ def test_what_a_copy_has_seen_may_be_deleted_before_the_first_read(items: Topic,
 
     assert (done.seen, done.rows) == (6, 1)
     assert items.ids() == [20]
+
+
+def test_a_newer_copy_proves_what_an_older_one_has_not_seen(items: Topic, settings: Settings) -> None:
+    load(items, settings)
+    now = int(time.time() * 1000) + 1000
+    items.put_bytes([event(number, items.source.name, now) for number in range(10)])
+    items.forget(4)
+    with pytest.raises(PermanentError, match="first 4 messages deleted"):
+        items.drain()
+    time.sleep(max(0.0, now / 1000 + 1 - time.time()))
+    load(items, settings)
+
+    items.drain()
+
+    assert items.drain().messages == 0
+
+
+def test_a_quiet_table_goes_on_when_kafka_has_deleted_all_of_it(items: Topic) -> None:
+    """Its last message is before its mark, but the end of the transaction behind it is not."""
+    items.put(range(10), is_transaction=True)
+    items.drain()
+    items.forget(11)
+    items.put([10], is_transaction=True)
+
+    items.drain()
+
+    assert items.ids() == list(range(11))
+
+
+def test_marks_alone_are_committed_after_a_while(items: Topic) -> None:
+    items.put(range(10), is_transaction=True)
+
+    with at_work(items.sink(Limits(seconds=0.1, marks_seconds=1.0))):
+        until(
+            lambda: items.catalog.table_exists(f"raw.{items.source.name}_items") and items.mark() == 11,
+            "the end of the transaction should count as read",
+        )
 
 
 def test_a_copy_older_than_what_is_left_proves_nothing(items: Topic, settings: Settings) -> None:

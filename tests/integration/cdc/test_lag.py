@@ -97,6 +97,8 @@ def test_a_topic_made_anew_has_not_been_caught_up_with(site: FollowedDatabase, b
         time.sleep(0.1)
     time.sleep(0.5)
     admin.create_topics([NewTopic(topic, 1, 1)])[topic].result()
+    while topic not in site.bus.topics(topic):
+        time.sleep(0.1)
 
     [after] = behind.look()
     with pytest.raises(RetryableError, match="made anew"):

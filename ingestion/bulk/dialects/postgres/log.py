@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from psycopg import errors
+from psycopg import Error, errors
 
 from ingestion.bulk.dialects.postgres.connection import Connection, quoted, relation, short, told
 from ingestion.bulk.model import SourceTable
@@ -18,6 +18,15 @@ class Newcomer(NamedTuple):
     name: str
     is_published: bool
     advice: str
+
+
+# How a table's old rows are told in the log; of a partitioned one, those of the partitions that hold the rows.
+_IDENTITIES = """
+    select relreplident::text from pg_class where oid = to_regclass(%(place)s) and relkind <> 'p'
+    union
+    select relreplident::text from pg_partition_tree(to_regclass(%(place)s)) as part
+    join pg_class on pg_class.oid = part.relid where part.isleaf and relkind <> 'p'
+"""
 
 
 def log_name(source: DatabaseSource) -> str:
@@ -79,14 +88,14 @@ def _added(connection: Connection, source: DatabaseSource, table: SourceTable) -
     name, place = f"{table.schema}.{table.name}", relation(table.schema, table.name)
     adding = f"alter publication {quoted(log_name(source))} add table {_published(table)}"
     load = f"frazil bulk load {source.name} --tables {name}"
-    found = connection.execute(
-        "select relreplident::text from pg_class where oid = to_regclass(%s)", (place,)
-    ).fetchone()
-    if found is None:
-        return Newcomer(name, False, "it is gone again")
-    if found[0] == "n" or (found[0] == "d" and not table.key):
+    identities = {found[0] for found in connection.execute(_IDENTITIES, {"place": place})}
+    if not identities:
+        return Newcomer(name, False, "it is gone again, or has no partition yet")
+    if "n" in identities or ("d" in identities and not table.key):
         return Newcomer(
-            name, False, f"alter table {place} replica identity full, or give it a primary key; then: {load}"
+            name,
+            False,
+            f"alter table {place} (of partitions, each) replica identity full, or give it a key; then: {load}",
         )
     try:
         connection.execute(adding.encode())
@@ -94,6 +103,8 @@ def _added(connection: Connection, source: DatabaseSource, table: SourceTable) -
         return Newcomer(name, True, "")
     except errors.InsufficientPrivilege as error:
         return Newcomer(name, False, f"{short(error)}; let its owner run: {adding}; then: {load}")
+    except Error as error:  # the others are published all the same
+        return Newcomer(name, False, short(error))
     only = "" if table.kind == "partitioned" else "only "
     has_rows = connection.execute(f"select exists (select from {only}{place})".encode()).fetchone()
     return Newcomer(name, True, f"rows from before are not in the log: {load}" if has_rows == (True,) else "")

@@ -32,16 +32,18 @@ _AT_ONCE = 10_000
 
 @dataclass(frozen=True)
 class Topic:
-    """Where its marks are, and the source and headers of messages that do not say them."""
+    """Where its marks are, and the source and headers of messages that do not say them. `is_sent_again`: who fills it
+    begins where the lake is when it finds it made anew."""
 
     home: str
     source: str
     headers: bytes = b"{}"
+    is_sent_again: bool = False
 
     @classmethod
     def of_polled(cls, source: str, raw_name: str) -> "Topic":
         note = Note(raw_name.removeprefix("raw."), "", "")
-        return cls(raw_name, f"{POLL}/{source}", msgspec.json.encode(note))
+        return cls(raw_name, f"{POLL}/{source}", msgspec.json.encode(note), is_sent_again=True)
 
 
 @dataclass(eq=False)
@@ -155,7 +157,8 @@ class TopicSink:
         mark = marks.get(part.id)
         others = [name for name in marks if name.startswith(known)]
         found = gap(mark, ends.topic_id, ends) if mark is not None or not others else Gap.ANEW
-        if found is not None and not self._accepts_gaps:
+        is_harmless = found is Gap.ANEW and self._topics[topic].is_sent_again
+        if found is not None and not is_harmless and not self._accepts_gaps:
             words = found.words(self._stream.servers, part.place, mark, ends)
             raise GapError(f"{words}; see its retention, then run `frazil sink run --accept-gaps` once to go on")
         part.position = part.read = ends.first if found is not None else mark or 0

@@ -1,7 +1,7 @@
 -- The entity index holds each living record of staging once, and no other but those merged away. A
 -- record that its source has merged may be living in staging still, since the deletion comes later,
--- and is gone from the index once the one it was merged into is. HubSpot's is deleted in staging by the
--- merge itself, and stays in the index also where nothing is known yet of what it was merged into.
+-- and is gone from the index once the one it was merged into is. HubSpot's is deleted in staging by
+-- the merge itself, and stays in the index also where nothing is known of what it was merged into.
 with
 
 staged as (

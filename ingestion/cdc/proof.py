@@ -58,8 +58,7 @@ def check_followed(
     while True:
         stored = _stored(catalog, table)
         lake = None if stored is None or _missing(stored, table) else _lake(stored, table, unseen)
-        is_hopeless = stored is None or newest_complete(stored) is None
-        if lake == source or is_hopeless or time.monotonic() > deadline:
+        if lake == source or time.monotonic() > deadline:
             break
         sleep(pause)
         pause = min(pause * 2, 5.0)

@@ -28,6 +28,7 @@ from orchestration.include.commands import frazil, run_module
 from orchestration.include.databases import is_due, proven_sources, scheduled_sources
 from orchestration.include.environment import airflow_environment, password_file
 from orchestration.include.manifest import is_stale, load_manifest, manifest_file, project_mark, write_manifest
+from tests.orchestration.running import wait_until
 from tests.support.project import copy_of_the_project
 
 
@@ -216,8 +217,14 @@ def test_a_run_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path: P
     finally:
         signal.signal(signal.SIGTERM, handler)
 
-    pid = int(child.read_text())
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    wait_until(lambda: _has_ended(int(child.read_text())), 30, lambda: "the program's child lives on")
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def test_all_alerts_are_json_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,11 @@
 """A topic of changes that a test writes itself, as Debezium would, and the sink that reads it."""
 
 import json
+import logging
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from confluent_kafka import Producer, TopicPartition
@@ -12,6 +15,7 @@ from pyiceberg.catalog import Catalog
 
 from ingestion.cdc.offsets import stored_offset
 from ingestion.cdc.sink import Limits, Sink, Totals
+from ingestion.errors import PermanentError
 from tests.support.databases import TestPostgres
 from tests.support.sources import source_of
 
@@ -91,6 +95,34 @@ class Topic:
     def ids(self) -> list[int]:
         table = self.catalog.load_table(f"raw.{self.source.name}_items")
         return sorted(table.scan().to_arrow()["id"].to_pylist())
+
+
+@contextmanager
+def at_work(sink: Sink) -> Iterator[None]:
+    """The sink runs for as long as the block; its tables may have been stopped."""
+    stop = threading.Event()
+
+    def run() -> None:
+        try:
+            sink.run(stop.is_set)
+        except PermanentError as error:
+            logging.getLogger(__name__).info("ended", extra={"reason": str(error)})
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        sink.close()
+
+
+def until(holds: Callable[[], Any], what: str) -> None:
+    deadline = time.monotonic() + 120
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
 
 
 def event(number: int, source: str, at: int = 5) -> bytes:

@@ -12,6 +12,7 @@ from ingestion.bulk.state import RUNS, State
 from ingestion.errors import RetryableError, UsageError
 from ingestion.lease import lease
 from tests.integration.bulk.lab import Lab
+from tests.support.loads import stopped_load
 
 COLUMNS = ("id", "note", "amount", "qty")
 
@@ -117,16 +118,7 @@ def test_a_stopped_table_without_a_key_starts_over_and_its_first_rows_are_no_cop
 
 def test_a_table_whose_columns_changed_is_not_gone_on_with(lab: Lab) -> None:
     lab.orders(6000)
-    work = Load(lab.settings, lab.source, Options(parallel_tables=1))
-
-    class Stopping(Board):
-        def advance(self, table: str, rows: int) -> None:
-            super().advance(table, rows)
-            if self._tables[table].rows > 2500:
-                work.stop.set()
-
-    with Stopping() as board:
-        (stopped,) = work.run(board)
+    stopped = stopped_load(lab.settings, lab.source, parallel_tables=1)
     lab.sql("alter table orders add column colour varchar(10) default 'blue'")
     finished = lab.load()["orders"]
 

@@ -1,10 +1,6 @@
 """Messages that Kafka has no longer, and tables that must not go on: what is lost is told, and never passed over."""
 
-import logging
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -22,40 +18,12 @@ from ingestion.lake.catalog import open_catalog
 from ingestion.settings import Settings
 from tests.support.bus import TestBus
 from tests.support.databases import TestPostgres
-from tests.support.topics import Topic, event
+from tests.support.topics import Topic, at_work, event, until
 
 
 @pytest.fixture
 def items(bus: TestBus, postgres: TestPostgres, catalog: Catalog) -> Topic:
     return Topic(bus, postgres, catalog)
-
-
-@contextmanager
-def at_work(sink: Sink) -> Iterator[None]:
-    """The sink runs for as long as the block; its tables may have been stopped."""
-    stop = threading.Event()
-
-    def run() -> None:
-        try:
-            sink.run(stop.is_set)
-        except PermanentError as error:
-            logging.getLogger(__name__).info("ended", extra={"reason": str(error)})
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-        sink.close()
-
-
-def until(holds: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + 120
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
 
 
 def load(items: Topic, settings: Settings) -> None:

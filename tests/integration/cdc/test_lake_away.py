@@ -2,42 +2,18 @@
 
 import logging
 import sqlite3
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from pyiceberg.catalog import Catalog
 
-from ingestion.cdc.sink import Limits, Sink
+from ingestion.cdc.sink import Limits
 from ingestion.lake.catalog import open_catalog
 from ingestion.settings import Settings
 from tests.support.bus import TestBus
 from tests.support.databases import TestPostgres
 from tests.support.disks import fill, small_disk
-from tests.support.topics import Topic
-
-
-@contextmanager
-def at_work(sink: Sink) -> Iterator[None]:
-    stop = threading.Event()
-    thread = threading.Thread(target=sink.run, args=(stop.is_set,))
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-        sink.close()
-
-
-def wait(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 120
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
+from tests.support.topics import Topic, at_work, until
 
 
 def said(caplog: pytest.LogCaptureFixture, *words: str) -> int:
@@ -57,9 +33,9 @@ def test_a_full_disk_is_waited_out(
 
         with caplog.at_level(logging.WARNING), at_work(items.sink(Limits(seconds=0.1))):
             items.put(range(10, 20_000))
-            wait(lambda: said(caplog, "flush_failed") > 2, "the sink should say that it cannot write")
+            until(lambda: said(caplog, "flush_failed") > 2, "the sink should say that it cannot write")
             ballast.unlink()
-            wait(lambda: len(items.ids()) == 20_000, "all rows should come")
+            until(lambda: len(items.ids()) == 20_000, "all rows should come")
 
         table = catalog.load_table(f"raw.{items.source.name}_items")
         in_table = {Path(task.file.file_path.removeprefix("file://")) for task in table.scan().plan_files()}
@@ -80,12 +56,12 @@ def test_a_catalog_that_does_not_answer_is_waited_for(
 
     with caplog.at_level(logging.WARNING), at_work(items.sink(Limits(seconds=0.1))):
         items.put([10])
-        wait(lambda: len(items.ids()) == 11, "the sink should be at work")
+        until(lambda: len(items.ids()) == 11, "the sink should be at work")
         other.execute("begin exclusive")
         items.put(range(11, 500))
-        wait(lambda: said(caplog, "flush_failed", "not_taken") > 0, "the sink should say that the lake is away")
+        until(lambda: said(caplog, "flush_failed", "not_taken") > 0, "the sink should say that the lake is away")
         other.execute("rollback")
-        wait(lambda: len(items.ids()) == 500, "all rows should come")
+        until(lambda: len(items.ids()) == 500, "all rows should come")
 
     other.close()
     assert items.ids() == list(range(500))

@@ -1,0 +1,51 @@
+"""The set-up of this checkout: made once, it is there without a network, and dbt's user finds everything below it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ingestion.settings import PROJECT_ROOT
+from tests.support.spark import link_jars
+
+BIN = Path(sys.executable).parent  # the environment that `make setup` made
+NO_NETWORK = ["unshare", "--map-root-user", "--net"]  # a network of its own with nothing in it, without being root
+
+
+def run(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """A command in the repository's root as after `source .venv/bin/activate`, with a state folder of its own."""
+    link_jars(home)
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("FRAZIL_", "DBT_", "MAKE"))
+    }
+    path = f"{BIN}{os.pathsep}{environment['PATH']}"
+    environment |= {"PATH": path, "VIRTUAL_ENV": str(BIN.parent), "FRAZIL_HOME": str(home)}
+    return subprocess.run(words, cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def has_networks_of_its_own() -> bool:
+    if shutil.which("unshare") is None:
+        return False
+    return subprocess.run([*NO_NETWORK, "true"], capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(not has_networks_of_its_own(), reason="this machine lets nobody but root make a network")
+def test_a_second_set_up_needs_no_network(tmp_path: Path) -> None:
+    done = run(tmp_path, *NO_NETWORK, "make", "setup")
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["Java", "jars", "tables"]
+
+
+def test_dbt_finds_project_and_profile_from_the_root(tmp_path: Path) -> None:
+    words = ("--select", "marts", "--target-path", str(tmp_path / "target"), "--log-path", str(tmp_path / "logs"))
+    done = run(tmp_path, "uv", "run", "dbt", "ls", "--resource-type", "model", *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {"frazil.marts.customer_360", "frazil.marts.sales_dashboard_daily"} <= set(done.stdout.split())
+
+
+def test_sqlfluff_reads_a_model_from_the_root(tmp_path: Path) -> None:
+    done = run(tmp_path, "uv", "run", "sqlfluff", "lint", "models/marts/sales_dashboard_daily.sql")
+    assert done.returncode == 0, done.stdout + done.stderr

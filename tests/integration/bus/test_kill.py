@@ -2,8 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 
@@ -13,42 +12,21 @@ from ingestion.lake.catalog import open_catalog
 from ingestion.settings import Settings
 from ingestion.stack import Server as Part
 from tests.integration.bus.working import fresh_topics, kill_broker, on_kafka
-from tests.support.capturing import Senders, SinkProcess
+from tests.support.capturing import Senders
 from tests.support.lake import Lake
-from tests.support.webhook_server import accounting_problems, running_server
+from tests.support.torture import torture
 
 
-def _torture(settings: Settings, broker: Part, folder: Path, deaths: Iterator[str], seed: int) -> Senders:
-    """Raw holds all that there is when it ends."""
-    chance = Random(seed)
+def _torture(settings: Settings, broker: Part, folder: Path, deaths: Iterable[str], seed: int) -> Senders:
     fresh_topics(broker)
-    sink = SinkProcess(settings, folder, **on_kafka(broker))
-    senders = Senders(4, seed)
-    with ExitStack() as stack:
-        server = stack.enter_context(running_server(settings.home_dir, **on_kafka(broker)))
-        senders.server = server
-        sink.up()
-        senders.start()
-        try:
-            for death in deaths:
-                time.sleep(chance.uniform(0.3, 1))
-                if death == "server":
-                    server.kill()
-                    server = stack.enter_context(running_server(settings.home_dir, **on_kafka(broker)))
-                    senders.server = server
-                elif death == "sink":
-                    sink.kill()
-                    sink.up()
-                else:
-                    kill_broker(broker)
-                    time.sleep(chance.uniform(0, 1))
-                    broker.up()
-        finally:
-            senders.stop()
-        assert not accounting_problems(server.counts())
-    sink.end()
-    sink.once()
-    return senders
+    chance = Random(seed)
+
+    def broker_dies() -> None:
+        kill_broker(broker)
+        time.sleep(chance.uniform(0, 1))
+        broker.up()
+
+    return torture(settings, folder, deaths, seed, {"broker": broker_dies}, **on_kafka(broker))
 
 
 def _assert_all_in_raw(settings: Settings, senders: Senders) -> None:
@@ -64,9 +42,7 @@ def _assert_all_in_raw(settings: Settings, senders: Senders) -> None:
 
 
 def test_what_is_acknowledged_is_in_raw_whoever_dies(settings: Settings, broker: Part, tmp_path: Path) -> None:
-    deaths = iter(["server", "broker", "sink"])
-
-    senders = _torture(settings, broker, tmp_path, deaths, seed=1)
+    senders = _torture(settings, broker, tmp_path, ["server", "broker", "sink"], seed=1)
 
     assert len(senders.outcomes) > 50
     _assert_all_in_raw(settings, senders)
@@ -77,7 +53,7 @@ def test_what_is_acknowledged_is_in_raw_whoever_dies(settings: Settings, broker:
 @pytest.mark.timeout(3600)
 def test_over_many_deaths_all_is_in_raw_and_staged_once(settings: Settings, broker: Part, tmp_path: Path) -> None:
     chance = Random(2)
-    deaths = iter([chance.choice(["sink", "server", "broker"]) for _ in range(40)])
+    deaths = [chance.choice(["sink", "server", "broker"]) for _ in range(40)]
 
     senders = _torture(settings, broker, tmp_path, deaths, seed=2)
 

@@ -1,47 +1,17 @@
 """P1 from door to staging on one machine: server and sink die at random under load; every event is staged once."""
 
-import time
 from collections import Counter
-from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from ingestion.settings import Settings
-from tests.support.capturing import Senders, SinkProcess
+from tests.support.capturing import Senders
 from tests.support.lake import Lake
-from tests.support.webhook_server import accounting_problems, running_server
+from tests.support.torture import torture
 
 pytestmark = pytest.mark.spark
-
-
-def torture(settings: Settings, folder: Path, deaths: list[str], seed: int) -> Senders:
-    """Raw holds all that there is when it ends."""
-    chance = Random(seed)
-    sink, senders = SinkProcess(settings, folder), Senders(4, seed)
-    with ExitStack() as stack:
-        stack.callback(sink.kill)
-        server = stack.enter_context(running_server(settings.home_dir))
-        senders.server = server
-        sink.up()
-        senders.start()
-        try:
-            for death in deaths:
-                time.sleep(chance.uniform(0.2, 1.5))
-                if death == "server":
-                    server.kill()
-                    server = stack.enter_context(running_server(settings.home_dir))
-                    senders.server = server
-                else:
-                    sink.kill()
-                    sink.up()
-        finally:
-            senders.stop()
-        assert not accounting_problems(server.counts())
-        sink.end()
-        sink.once()
-    return senders
 
 
 def assert_in_raw_and_staged_once(settings: Settings, senders: Senders) -> None:

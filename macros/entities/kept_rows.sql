@@ -64,5 +64,12 @@ few_rows(sql, columns, most): the rows of a query as lists of texts, null for nu
 
 {#- is_small_part(kept): whether a kept step has few rows beside a large lake: few enough to be handed to each task. -#}
 {% macro is_small_part(kept) %}
-    {% do return(execute and is_building() and (kept.startswith('(') or rows_where(kept, 'true') <= var('most_rows_handed_out'))) %}
+    {% if not execute or not is_building() or kept.startswith('(') %}
+        {% do return(execute and is_building()) %}
+    {% endif %}
+    {% set counted = run_state().counted %}
+    {% if kept not in counted %}
+        {% do counted.update({kept: rows_where(kept, 'true')}) %}
+    {% endif %}
+    {% do return(counted[kept] <= var('most_rows_handed_out')) %}
 {% endmacro %}

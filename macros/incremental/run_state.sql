@@ -3,7 +3,10 @@ run_state(): what the nodes of one dbt run know together; it begins empty, with 
 
     watermarks  {model: {parent: moment}} as they stood at the run's start; none if no hook has read them
     unchanged   ids of the nodes that ran and wrote nothing
+    converted   ids of the models some of whose columns are stored as another type
+    held        ids of the tests that every row written in this run has passed (`row_tests`)
     kept        {id of a model: the steps it keeps until it is done}
+    counted     {name of a kept step: its rows}
     log_alone   {id of a model that reads nothing but what a database's log brought since: what `log_told` says of it}
 
 A manifest outlives a run where runs share a process, and so would this: it belongs to one invocation.
@@ -12,7 +15,8 @@ A manifest outlives a run where runs share a process, and so would this: it belo
     {% set state = graph.setdefault('frazil_run', {}) %}
     {% if state.get('invocation_id') != invocation_id %}
         {% do state.update({
-            'invocation_id': invocation_id, 'watermarks': none, 'unchanged': [], 'kept': {}, 'log_alone': {},
+            'invocation_id': invocation_id, 'watermarks': none, 'unchanged': [], 'converted': [], 'held': [],
+            'kept': {}, 'counted': {}, 'log_alone': {},
         }) %}
     {% endif %}
     {% do return(state) %}

@@ -110,7 +110,7 @@ def _print_report(landed: dict[str, int], report: "BuildReport", *, as_json: boo
         return
     print_rows([{**model, "seconds": model["seconds"] or ""} for model in models], title="built")
     proven = sum(one.is_proven for one in tests)
-    unchanged = f" ({proven} passed before over the same rows)" if proven else ""
+    unchanged = f" ({proven} passed before, and hold of what is new)" if proven else ""
     click.echo(f"{len(tests)} tests{unchanged}, {len(report.failed_tests)} failed, {report.seconds:.1f} s")
     for failure in failures:
         click.echo(f"FAILED {failure['node']}: {failure['message']}", err=True)

@@ -1,7 +1,8 @@
 {#-
 A data test as dbt runs it, unless it is known to pass: `frazil run` names in FRAZIL_PROVEN the tests that passed in its
 last build, over the very snapshots that stood when this one began. If the nodes a test reads have written nothing in
-this run either, its query would read the same rows again; the result then says UNCHANGED. Plain dbt names none.
+this run either, its query would read the same rows again; if it looks at each row by itself, it has passed for each that
+was written (`row_tests`). The result then says UNCHANGED. Plain dbt names none.
 -#}
 {% materialization test, adapter='spark' %}
     {% if is_proven() %}
@@ -20,7 +21,9 @@ this run either, its query would read the same rows again; the result then says 
         {% do return(false) %}
     {% endif %}
     {% for id in model.depends_on.nodes if id in selected_resources and id not in state.unchanged %}
-        {% do return(false) %}
+        {% if model.unique_id not in state.held %}
+            {% do return(false) %}
+        {% endif %}
     {% endfor %}
     {% if 'passed' not in state %}
         {% do state.update({

@@ -47,7 +47,7 @@ that is in none, or is gone, is one row without a rule.
         stored.rule,
         stored.block_hash,
         stored.is_generic
-    from {{ this }} as stored
+    from {{ this }} {{ as_it_stands() }} as stored
     inner join ({{ changed_records_of(found) }}) as changed on stored.record_key = changed.record_key
 {%- endmacro %}
 
@@ -79,7 +79,7 @@ block only the size is looked up: those that many are in are in many runs, and s
                 stored.block_hash,
                 count(*) as stored_count,
                 bool_or(stored.is_active) as was_active
-            from {{ this }} as stored
+            from {{ this }} {{ as_it_stands() }} as stored
             inner join ({{ counted_blocks(found, before) }}) as touched on stored.block_hash = touched.block_hash
             group by stored.block_hash
         ) as known on blocks.block_hash = known.block_hash
@@ -121,7 +121,7 @@ blocks_with_changes(found, before, sizes): the rows of changed records, those of
         stored.block_hash,
         stored.is_generic,
         turned.is_active
-    from {{ this }} as stored
+    from {{ this }} {{ as_it_stands() }} as stored
     inner join (
         select
             block_hash,

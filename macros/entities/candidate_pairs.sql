@@ -42,7 +42,7 @@ key_high and the rules that propose them. `blocks` is a query, `changed` a relat
         select {{ small_side('low') if is_small_part(changed) }} {{ small_side('high') if is_small_part(changed) }}
             edges.key_low,
             edges.key_high
-        from {{ this }} as edges
+        from {{ this }} {{ as_it_stands() }} as edges
         left join {{ changed }} as low on edges.key_low = low.record_key
         left join {{ changed }} as high on edges.key_high = high.record_key
         where low.record_key is not null or high.record_key is not null

@@ -20,7 +20,7 @@ decision names the record, which may be unknown: it is gone unless the index or 
         stored.created_at as stored_created_at,
         records.is_deleted as is_gone
     from ({{ records }}) as records
-    left join {{ this }} as stored on records.source = stored.source and records.source_id = stored.source_id
+    left join {{ this }} {{ as_it_stands() }} as stored on records.source = stored.source and records.source_id = stored.source_id
     {%- else -%}
     {%- set is_part = is_small_part(changed) -%}
     select
@@ -34,10 +34,10 @@ decision names the record, which may be unknown: it is gone unless the index or 
             stored.entity_id,
             stored.created_at,
             false as is_gone
-        from {{ this }} as stored
+        from {{ this }} {{ as_it_stands() }} as stored
         inner join (
             select {{ small_side('affected') if is_part }} distinct resolution_group
-            from {{ this }} as members
+            from {{ this }} {{ as_it_stands() }} as members
             inner join (
                 select distinct record_key
                 from (
@@ -199,7 +199,7 @@ lake_size(records): offset_bits, how many bits the number of living records take
         {% set sql -%}
             select * from (select count(*) from ({{ records }}) as records where not is_deleted) as living
             {%- if is_incremental() %}
-            cross join (select min(size_offset_bits), max(size_offset_bits) from {{ this }}) as stored
+            cross join (select min(size_offset_bits), max(size_offset_bits) from {{ this }} {{ as_it_stands() }}) as stored
             {%- endif %}
         {%- endset %}
         {% set numbers = run_query(sql).rows[0] %}

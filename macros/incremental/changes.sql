@@ -1,6 +1,6 @@
 {#-
 changes_sql(candidates, target, columns, are_few, repeats): the rows to write, as the model's columns, with `_is_gone` for
-rows to delete. Of few of many, `_is_new` tells those whose key is not stored yet, and, where positions decide, `_is_whole`
+rows to delete and `_is_new` for those whose key is not stored yet. Of few of many, where positions decide, `_is_whole` tells
 those that nothing of the stored row is kept of but what a narrow look at it tells. `repeats`: `may_repeat` holds of some.
 -#}
 {% macro changes_sql(candidates, target, columns, are_few=false, repeats=true) -%}
@@ -60,13 +60,13 @@ row may also turn out to be missing in a copy, and the other way round.
     {%- set compares = in_copies_too() and (repeats or not are_few) -%}
     select
         candidates.*,
-        false as _is_gone
+        false as _is_gone,
+        stored.{{ key_columns()[0] }} is null as _is_new
         {%- if are_few %},
-        stored.{{ key_columns()[0] }} is null as _is_new,
         {{ is_later_change('candidates', 'stored', columns) }} as _is_whole
         {%- endif %}
     from {{ candidates }} as candidates
-    left join {{ stored_rows_of(candidates, target) if are_few else target }} as stored
+    left join {{ stored_rows_of(candidates, target) if are_few else target ~ ' ' ~ as_it_stands() }} as stored
         on {{ keys_equal('candidates', 'stored') }}
     where stored.{{ key_columns()[0] }} is null or {{ is_later('candidates', 'stored', columns) }}
     {%- if compares %}
@@ -109,10 +109,10 @@ of, read again in case an older row with one of them has come since.
     {%- endfor -%}
     select
         candidates.*,
-        {{ is_gone('candidates') }} as _is_gone
-        {%- if are_few %}, stored.{{ key_columns()[0] }} is null as _is_new{% endif %}
+        {{ is_gone('candidates') }} as _is_gone,
+        stored.{{ key_columns()[0] }} is null as _is_new
     from {{ candidates }} as candidates
-    left join {{ stored_rows_of(candidates, target) if are_few else target }} as stored
+    left join {{ stored_rows_of(candidates, target) if are_few else target ~ ' ' ~ as_it_stands() }} as stored
         on {{ keys_equal('candidates', 'stored') }}
     where
         {{ keys_present('candidates') }}
@@ -122,8 +122,8 @@ of, read again in case an older row with one of them has come since.
         {%- endif -%}
     {%- if meta.get('recompute') %}
     union all
-    select {{ 'stored.' ~ (columns | join(', stored.')) }}, true as _is_gone
-    from {{ target }} as stored
+    select {{ 'stored.' ~ (columns | join(', stored.')) }}, true as _is_gone, false as _is_new
+    from {{ target }} {{ as_it_stands() }} as stored
     left semi join {{ candidates }} as recomputed on
         {% for name in meta.recompute %}{{ 'and ' if not loop.first }}stored.{{ name }} = recomputed.{{ name }} {% endfor %}
     left anti join {{ candidates }} as candidates on {{ keys_equal('candidates', 'stored') }}
@@ -134,7 +134,7 @@ of, read again in case an older row with one of them has come since.
 {% macro stored_rows_of(candidates, target) -%}
     (
         select {{ small_side('wanted') }} found.*
-        from {{ target }} as found
+        from {{ target }} {{ as_it_stands() }} as found
         left semi join {{ candidates }} as wanted on {{ keys_equal('found', 'wanted') }}
     )
 {%- endmacro %}

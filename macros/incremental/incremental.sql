@@ -68,7 +68,8 @@ The one way tables above raw are written on Spark: compute what differs from the
         {% endif %}
         {% if not is_kept or row_count < counts.all %}
             {% set repeats = not is_kept or counts.repeating %}
-            {% set row_count = row_count + merge_candidates(candidates, target, columns, are_few, repeats) %}
+            {% set tests = row_tests() if not row_count else {} %}
+            {% set row_count = row_count + merge_candidates(candidates, target, columns, are_few, repeats, tests) %}
         {% endif %}
     {% endif %}
     {% do run_query('drop view if exists ' ~ candidates) %}
@@ -110,47 +111,56 @@ all, the others are looked for. The merge guards their order itself.
     {% do return(rows_added(target)) %}
 {% endmacro %}
 
-{#- Merges what differs and returns how many rows that was. `are_few` hands the candidates to each task of a scan. -#}
-{% macro merge_candidates(candidates, target, columns, are_few, repeats) %}
+{#-
+Merges what differs and returns how many rows that was. `are_few` hands the candidates to each task of a scan; `tests` are
+tried on the rows (`row_tests`).
+-#}
+{% macro merge_candidates(candidates, target, columns, are_few, repeats, tests) %}
     {% set changes = this.identifier ~ '__changes' %}
     {% do run_query('drop view if exists ' ~ changes) %}
     {% call statement('changes') %}
         cache lazy table {{ changes }} as
         {{ changes_sql(candidates, target, columns, are_few, repeats) }}
     {% endcall %}
+    {% set counts = change_counts(changes, are_few, tests) %}
     {% if are_few %}
-        {% set row_count = write_few(changes, target, columns) %}
+        {% do write_few(changes, target, columns, counts) %}
     {% else %}
-        {% set row_count = rows_where(changes, 'true') %}
-        {% if row_count %}
-            {% call statement('merge') %}
-                {{ merge_statement(target, changes, columns) }}
-            {% endcall %}
-        {% endif %}
+        {% do write_many(changes, target, columns, counts) %}
     {% endif %}
+    {% do hold_tests(counts, tests) %}
     {% do run_query('drop view if exists ' ~ changes) %}
-    {% do return(row_count) %}
+    {% do return(counts.all) %}
 {% endmacro %}
 
 {#- Changes known to be new or not (`_is_new`): a merge that inserts nothing needs no look at rows it does not touch. -#}
-{% macro write_few(changes, target, columns) %}
-    {% set part = '_is_whole' if merges_by_position() else 'true' %}
-    {% set counts = run_query('select count_if(_is_new), count_if(not _is_new), count_if(not _is_new and not '
-        ~ part ~ ') from ' ~ changes).rows[0] %}
-    {% set new_count = counts[0] | int %}
-    {% set stored_count = counts[1] | int %}
-    {% if stored_count %}
+{% macro write_few(changes, target, columns, counts) %}
+    {% if counts.all > counts.new %}
         {% call statement('merge') %}
-            {{ merge_statement(target, changes, columns, into_stored=true, are_whole=not counts[2] | int) }}
+            {{ merge_statement(target, changes, columns, into_stored=true, are_whole=not counts.parts) }}
         {% endcall %}
     {% endif %}
-    {% if new_count %}
-        {% call statement('append') %}
-            insert into {{ target }} ({{ columns | join(', ') }})
-            select {{ columns | join(', ') }} from {{ changes }} where _is_new
-        {% endcall %}
+    {% if counts.new %}
+        {% do append_new(changes, target, columns) %}
     {% endif %}
-    {% do return(new_count + stored_count) %}
+{% endmacro %}
+
+{#- As many changes as may be: one merge, or, as often where rows only arrive, an append of what is new alone. -#}
+{% macro write_many(changes, target, columns, counts) %}
+    {% if counts.all > counts.new %}
+        {% call statement('merge') %}
+            {{ merge_statement(target, changes, columns) }}
+        {% endcall %}
+    {% elif counts.new %}
+        {% do append_new(changes, target, columns) %}
+    {% endif %}
+{% endmacro %}
+
+{% macro append_new(changes, target, columns) %}
+    {% call statement('append') %}
+        insert into {{ target }} ({{ columns | join(', ') }})
+        select {{ columns | join(', ') }} from {{ changes }} where _is_new
+    {% endcall %}
 {% endmacro %}
 
 {#-
@@ -159,8 +169,14 @@ Returns the names of the model's columns, in order.
 -#}
 {% macro adopt_new_columns(candidates, existing) %}
     {% set wanted = adapter.get_columns_in_relation(api.Relation.create(identifier=candidates)) %}
-    {% set stored = adapter.get_columns_in_relation(existing) | map(attribute='name') | list %}
+    {% set stored = {} %}
+    {% for column in adapter.get_columns_in_relation(existing) %}
+        {% do stored.update({column.name: column.dtype}) %}
+    {% endfor %}
     {% set added = wanted | rejectattr('name', 'in', stored) | list %}
+    {% for column in wanted if stored.get(column.name, column.dtype) != column.dtype %}
+        {% do run_state().converted.append(model.unique_id) %}
+    {% endfor %}
     {% if added and config.get('on_schema_change') != 'append_new_columns' %}
         {{ exceptions.raise_compiler_error('new columns in ' ~ this ~ ': ' ~ added | map(attribute='name') | join(', ')
             ~ '; build it once with --full-refresh') }}

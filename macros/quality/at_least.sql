@@ -2,5 +2,9 @@
 {% test at_least(model, column_name, value) %}
     select {{ column_name }}
     from {{ model }}
-    where {{ column_name }} < {{ value }}
+    where {{ is_below(column_name, value) }}
 {% endtest %}
+
+{% macro is_below(column, value) -%}
+    {{ column }} < {{ value }}
+{%- endmacro %}

@@ -2,5 +2,9 @@
 {% test holds(model, condition) %}
     select *
     from {{ model }}
-    where not coalesce({{ condition }}, false)
+    where {{ is_broken(condition) }}
 {% endtest %}
+
+{% macro is_broken(condition) -%}
+    not coalesce({{ condition }}, false)
+{%- endmacro %}

@@ -66,7 +66,7 @@ merges and erasures, nobody pays for looking.
         _position,
         _raw_id,
         _loaded_at
-    from {{ this }}
+    from {{ this }} {{ as_it_stands() }}
     where {{ condition }}
     {%- endif %}
 {%- endmacro %}

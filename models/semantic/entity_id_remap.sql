@@ -76,7 +76,7 @@ resolved as (
         select
             stored.old_entity_id,
             retired.new_entity_id
-        from {{ this }} as stored
+        from {{ this }} {{ as_it_stands() }} as stored
         inner join retired on stored.new_entity_id = retired.old_entity_id
     {% endif %}
 

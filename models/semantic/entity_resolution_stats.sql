@@ -14,7 +14,7 @@ stored as (
         select
             *,
             row_number() over (partition by source order by run_started_at desc) as _rank
-        from {{ this }}
+        from {{ this }} {{ as_it_stands() }}
     {% else %}
         select
             *,

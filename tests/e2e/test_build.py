@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from ingestion.build.dbt import Dbt
+from ingestion.build.dbt import Dbt, NodeResult
 from ingestion.build.runner import Builder, BuildReport
 from ingestion.cli.run import command
 from ingestion.errors import PermanentError
 from ingestion.lake.sink import Sink
 from ingestion.settings import PROJECT_ROOT, Settings
 from ingestion.webhooks.generator.plain import plain_orders
+from ingestion.webhooks.journal import Delivery
 from tests.support.lake import Lake
 from tests.unit.lake.deliveries import journalled, order
 
@@ -157,6 +158,33 @@ def test_a_failed_test_runs_again_until_it_passes(project: Project) -> None:
     assert third.failed_tests == []
     assert third.results != []
     assert fourth.results == []
+
+
+def test_a_test_of_single_rows_is_asked_of_the_rows_written_alone(project: Project) -> None:
+    builder = Builder(
+        project.lake.settings, project.lake.catalog, Dbt(project.lake.settings, project_dir=project.folder)
+    )
+
+    def build_after(*orders: Delivery) -> dict[str, NodeResult]:
+        project.lake.land(orders)
+        tests = [one for one in builder.build().results if one.unique_id.startswith("test.")]
+        return {one.unique_id.split(".")[2]: one for one in tests}
+
+    build_after(*plain_orders(70, 1, orders=50))
+    appended = build_after(*plain_orders(71, 1, orders=50))
+    merged = build_after(*plain_orders(40, 1, version=3, orders=50))
+    odd = [order._replace(body=order.body.replace(b'"paid"', b'"odd"')) for order in plain_orders(72, 1, orders=50)]
+    broken = build_after(*odd)
+
+    of_orders = next(name for name in appended if name.startswith("accepted_values_stg_shopify_orders_financial"))
+    of_totals = "period_net_is_gross_less_refunds"
+    assert appended[of_orders].is_proven
+    assert appended[of_totals].is_proven
+    assert not appended["unique_key_stg_shopify_orders_order_id"].is_proven
+    assert not merged[of_orders].is_proven
+    assert merged[of_totals].is_proven
+    assert not broken[of_orders].is_proven
+    assert broken[of_orders].status == "warn"
 
 
 def test_a_test_is_asked_again_only_where_its_rows_may_have_changed(project: Project) -> None:

@@ -25,7 +25,7 @@ known as (
             stored._position,
             stored._raw_id,
             stored._loaded_at
-        from {{ this }} as stored
+        from {{ this }} {{ as_it_stands() }} as stored
         where
             exists (
                 select 1

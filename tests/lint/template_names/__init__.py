@@ -10,6 +10,7 @@ from collections.abc import Callable
 execute = False
 
 _FORMS = {
+    "as_it_stands": "",
     "array_of": "coalesce(null)",
     "each_of": "cross join unnest(elements) as {1}_rows ({1})",
     "element_rows": "cross join unnest(elements) as {1}_rows ({1}, {1}_number)",

@@ -69,10 +69,16 @@ def is_waited_for(copies: Copies) -> bool:
 
 
 class Tables:
-    """All tables of one source. Methods raise RetryableError when the source must be asked and does not answer."""
+    """All tables of one source. Methods raise RetryableError when the source must be asked and does not answer.
 
-    def __init__(self, catalog: Catalog, source: DatabaseSource, dialect: Dialect, prefix: str) -> None:
+    Only who `publishes` changes the source: its publication gets the tables that are new.
+    """
+
+    def __init__(
+        self, catalog: Catalog, source: DatabaseSource, dialect: Dialect, prefix: str, *, publishes: bool = False
+    ) -> None:
         self._catalog, self._source, self._dialect, self._prefix = catalog, source, dialect, prefix
+        self._publishes = publishes and source.dialect == "postgres"
         self._followed: dict[tuple[str, str], Followed] = {}
         self._names: dict[str, tuple[str, str]] = {}  # topic -> schema and table
         self._asked_at = float("-inf")
@@ -135,13 +141,14 @@ class Tables:
         return self.get(schema, name)
 
     def look_again(self) -> None:
-        """A look at the source's columns, unless there was one just now or the source is away; new tables are published
-        where their log would not be told else."""
+        """A look at the source's columns, unless there was one just now or the source is away; who `publishes` lets
+        the log tell of new tables, where it would not else."""
         if time.monotonic() - self._asked_at < _AGAIN_AFTER:
             return
         try:
             self.refresh()
-            self._publish_new()
+            if self._publishes:
+                self._publish_new()
         except FrazilError as error:
             self._asked_at = time.monotonic()
             log.warning("source_not_seen", extra={"source": self._source.name, "reason": str(error)})
@@ -159,8 +166,6 @@ class Tables:
                     self._broken[key] = error
 
     def _publish_new(self) -> None:
-        if self._source.dialect != "postgres":
-            return
         from ingestion.bulk.dialects.postgres.connection import connected
         from ingestion.bulk.dialects.postgres.log import publish_new
 

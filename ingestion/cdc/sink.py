@@ -80,7 +80,7 @@ class Sink:
         self.run_id = str(uuid.uuid4())
         self.totals = Totals()
         self._source, self._limits = source, limits or Limits()
-        self._tables = Tables(catalog, source, by_name(source.dialect), prefix)
+        self._tables = Tables(catalog, source, by_name(source.dialect), prefix, publishes=True)
         self._quarantine = Quarantine(catalog, source.name, self.run_id)
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="commit")
         self._commits: list[tuple[str, Pile, Future[Commit | None]]] = []

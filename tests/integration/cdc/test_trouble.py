@@ -10,6 +10,8 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from pyiceberg.catalog import Catalog
 
+from ingestion.bulk.dialects.base import by_name
+from ingestion.cdc.handoff import drop_log
 from ingestion.cdc.sink import Limits, Sink
 from ingestion.errors import PermanentError, RetryableError
 from ingestion.lake.replay import Selection, replay
@@ -121,6 +123,31 @@ def test_what_a_wider_column_can_hold_is_replayed_into_its_place(
     rows = items.catalog.load_table(f"raw.{items.source.name}_items").scan().to_arrow().to_pylist()
     found = sorted(rows, key=lambda row: row["_position"])
     assert [(row["id"], row["small"]) for row in found] == [(2, 2**40), (3, None)]
+
+
+def test_a_replay_leaves_the_source_as_it_is(
+    topic: Callable[..., Topic], settings: Settings, postgres: TestPostgres
+) -> None:
+    items = topic()
+    by_name("postgres").prepare_log(items.source)
+    items.put_bytes([b"\x00 no event"])
+    items.drain()
+    with postgres.connect(items.source.database) as connection:
+        connection.execute(b"create table later (id int primary key)")
+    chosen, databases = Selection(source=items.source.name), {items.source.name: items.source}
+
+    done = replay(items.catalog, settings.home_dir, {}, chosen, databases)
+
+    with postgres.connect(items.source.database) as connection:
+        replayed = connection.execute(b"select tablename from pg_publication_tables").fetchall()
+    items.put([1])
+    items.drain()
+    with postgres.connect(items.source.database) as connection:
+        drained = connection.execute(b"select tablename from pg_publication_tables").fetchall()
+    drop_log(items.source)
+    assert (done.selected, done.still_unreadable) == (1, 1)
+    assert replayed == [("items",)]
+    assert sorted(drained) == [("items",), ("later",)]
 
 
 def test_a_transaction_that_was_aborted_never_appears(topic: Callable[..., Topic]) -> None:

@@ -20,7 +20,8 @@ from ingestion.bulk.rows import row_position
 from ingestion.cdc.envelope import PLACEHOLDER
 
 _PLATFORM = ("_event_id", "_op", "_load_type", "_position", "_source_at", "_loaded_at", "_run_id")
-_ROWS_AT_ONCE = 100_000
+_ROWS_AT_ONCE = 10_000
+_MEMORY = "1GB"  # of a fold; what is above it is on disk
 Unseen = str  # a condition in SQL over raw's columns
 
 
@@ -55,9 +56,9 @@ def counted(table: Table, unseen: Unseen = "false") -> Iterator[tuple[bool, pa.R
 
 @contextmanager
 def spilling() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database in memory (DuckDB's usual four fifths of the machine's) that puts on disk what is too much for it."""
+    """A database that has so much memory and puts the rest on disk; its usual bound is four fifths of the machine's."""
     with tempfile.TemporaryDirectory(prefix="frazil-fold-") as folder:
-        config = {"temp_directory": folder, "preserve_insertion_order": False}
+        config = {"memory_limit": _MEMORY, "temp_directory": folder, "preserve_insertion_order": False}
         with duckdb.connect(config=config) as session:  # type: ignore[arg-type]
             yield session
 

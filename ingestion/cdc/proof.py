@@ -41,10 +41,11 @@ def check_followed(
     reader: Reader,
     position: Position,
     table: SourceTable,
-    wait_seconds: float,
+    deadline: float,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Checked:
-    """Fold raw at the reader's snapshot until it equals what the reader sees, or so long; `position` is the snapshot's.
+    """Fold raw at the reader's snapshot until it equals what the reader sees, or until `deadline` by the monotonic
+    clock, which is one for all tables of a snapshot: they wait for the same sink. `position` is the snapshot's.
 
     The sink may be behind the snapshot at first, so only what is still unequal at the end is a difference. A table of
     which no change ever came is proven in the same way: equal if the source still has what was copied.
@@ -53,7 +54,6 @@ def check_followed(
     rows, digest = reader.fetch(dialect.row_hash(table, ""))[0]
     source = Total(int(rows), int(digest))
     unseen = unseen_in(found.dialect, position)
-    deadline = time.monotonic() + wait_seconds
     pause = 0.5
     while True:
         stored = _stored(catalog, table)

@@ -1,6 +1,7 @@
 """`frazil cdc repair`: followed tables that are not what their source is are loaded again, while the sink goes on."""
 
 import sys
+import time
 
 import click
 
@@ -37,9 +38,8 @@ def repair(source: str, tables: str | None, wait_seconds: float, as_json: bool) 
         chosen = selected(found, dialect.tables(found), None, table_names(tables))
         followed = [table for table in chosen if is_followed(catalog, found, table)]
         with dialect.snapshot(found, 1) as snapshot, snapshot.reader() as reader:
-            checked = [
-                check_followed(catalog, found, reader, snapshot.position, table, wait_seconds) for table in followed
-            ]
+            deadline = time.monotonic() + wait_seconds
+            checked = [check_followed(catalog, found, reader, snapshot.position, table, deadline) for table in followed]
     finally:
         catalog.close()
     differing = [one.source_table for one in checked if not one.is_equal]

@@ -1,6 +1,7 @@
 """`frazil reconcile`: proof that raw holds what a source held."""
 
 import sys
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,12 @@ if TYPE_CHECKING:
 @click.option("--table-filter", metavar="PATTERN", help='Only tables like this, in SQL\'s words: "S_%".')
 @click.option("--now", "is_now", is_flag=True, help="Compare with the source as it is now; nobody may write meanwhile.")
 @click.option(
-    "--wait", "wait_seconds", type=click.FloatRange(0), default=60.0, show_default=True, help="For a sink behind."
+    "--wait",
+    "wait_seconds",
+    type=click.FloatRange(0),
+    default=60.0,
+    show_default=True,
+    help="For a sink, by all tables.",
 )
 @json_option
 def command(
@@ -53,10 +59,10 @@ def command(
             snapshot.reader() as reader,
             progress("reconcile", len(chosen)) as meter,
         ):
-            work = Reconciliation(catalog, found, dialect, reader)
+            work, deadline = Reconciliation(catalog, found, dialect, reader), time.monotonic() + wait_seconds
             for number, table in enumerate(chosen, start=1):
                 if is_followed(catalog, found, table):
-                    checked.append(check_followed(catalog, found, reader, snapshot.position, table, wait_seconds))
+                    checked.append(check_followed(catalog, found, reader, snapshot.position, table, deadline))
                 else:
                     checked += work.check(table, is_now=is_now)
                 meter.at(number)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from typing import Any
 
 import pyarrow as pa
@@ -9,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ingestion.bulk.marks import newest_complete
+from ingestion.bulk.reconcile import Checked
 from ingestion.bulk.state import STATUS, STATUS_COLUMNS, State
 from ingestion.cdc import proof
 from ingestion.cli import cli
@@ -107,6 +109,33 @@ def test_a_table_of_a_followed_source_that_was_never_loaded_says_how_to_load_it(
     [table] = followed_lab.tables().values()
     assert (result.exit_code, row["basis"]) == (3, "none")
     assert row["problems"] == [f"is not in the lake; run `frazil bulk load lab --tables {table.schema}.orders`"]
+
+
+def test_tables_that_are_not_in_the_lake_are_waited_for_once(
+    followed_lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deadlines, pauses, check = [], list[list[float]](), proof.check_followed
+
+    def sleep(seconds: float) -> None:
+        pauses[-1].append(seconds)
+        time.sleep(seconds)
+
+    def watched(catalog: Any, source: Any, reader: Any, position: Any, table: Any, deadline: float) -> Checked:
+        pauses.append([])
+        deadlines.append(deadline)
+        return check(catalog, source, reader, position, table, deadline, sleep)
+
+    monkeypatch.setattr(proof, "check_followed", watched)
+    followed_lab.sql(*(f"create table {name} (id integer primary key)" for name in ("one", "two", "three")))
+
+    result = frazil("reconcile", "lab", "--wait", "0.7", "--json")
+
+    rows = rows_of(result)["tables"]
+    assert result.exit_code == 3
+    assert all("is not in the lake" in row["problems"][0] for row in rows)
+    assert len(deadlines) == 3
+    assert len(set(deadlines)) == 1
+    assert pauses[1:] == [[], []]
 
 
 def test_validate_counts_both_sides_and_names_what_is_missing(lab: Lab) -> None:

@@ -27,7 +27,7 @@ def brought(shop: Shop, followed: Followed) -> None:
                 reader,
                 snapshot.position,
                 table,
-                120,
+                time.monotonic() + 120,
                 lambda _: _drained(followed, settings),
             )
             assert checked.is_equal, checked

@@ -26,12 +26,16 @@ def _checked(settings: Settings, found: Followed, during: Callable[[], object] =
     with dialect.snapshot(found.source, 1) as snapshot, snapshot.reader() as reader:
         during()
         for table in tables:
-            waiting = check_followed(
-                catalog, found.source, reader, snapshot.position, table, 20, lambda _: (found.drain(settings), None)[1]
+            until = time.monotonic() + 20
+            results[table.name] = check_followed(
+                catalog, found.source, reader, snapshot.position, table, until, lambda _: _drained(found, settings)
             )
-            results[table.name] = waiting
     catalog.close()
     return results
+
+
+def _drained(found: Followed, settings: Settings) -> None:
+    found.drain(settings)
 
 
 def test_a_table_that_changes_meanwhile_is_equal_at_the_snapshot(followed_postgres: Maker, settings: Settings) -> None:

@@ -1,19 +1,25 @@
 """Raw folded to the source's rows: the latest change of each key, at the end of the log or as a snapshot saw it."""
 
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from pyiceberg.catalog import Catalog
 
 from ingestion.bulk.model import Position
+from ingestion.bulk.rows import OVERFLOW
+from ingestion.cdc import fold
 from ingestion.cdc.envelope import PLACEHOLDER
 from ingestion.cdc.flush import Pile
 from ingestion.cdc.fold import counted, folded
 from ingestion.cdc.followed import Followed
 from ingestion.cdc.intake import Intake, Letter, Partition
 from ingestion.cdc.proof import unseen_in
+from ingestion.lake.tables import TIMESTAMP
 from tests.unit.cdc.conftest import letter
 
 
@@ -61,6 +67,37 @@ def test_the_latest_change_of_a_key_counts_and_left_out_values_are_the_latest_kn
     assert _rows(found) == [(2, "kept"), (4, None)]
     assert [str(row["amount"]) for row in found.to_pylist() if row["id"] == 2] == ["2.00"]
     assert found["_raw_overflow"].null_count == 2
+
+
+def test_a_table_above_the_fold_s_memory_is_folded_on_disk(
+    followed: Callable[..., Followed], catalog: Catalog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(fold, "_MEMORY", "96MB")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    raw, count, times = followed().raw, 200_000, 3
+    for version in range(times):
+        notes = pa.array([f"{version}-{number * 2654435761 % 2**32:0400d}" for number in range(count)])
+        columns = {
+            "id": pa.array(range(count)),
+            "amount": pa.nulls(count, pa.decimal128(10, 2)),
+            "note": notes,
+            "_raw_overflow": pa.nulls(count, OVERFLOW.type),
+            "_event_id": pa.array([f"{version}:{number}" for number in range(count)]),
+            "_op": pa.repeat("u", count),
+            "_load_type": pa.repeat("cdc", count),
+            "_position": pa.repeat(f"{version}", count),
+            "_source_at": pa.nulls(count, TIMESTAMP),
+        }
+        raw.append(pa.table(columns), f"run{version}", {})
+
+    found, spilled = set[int](), False
+    for batch in folded(catalog.load_table("raw.shop_orders"), ("id",)):
+        spilled = spilled or any(path.is_file() for path in tmp_path.glob("frazil-fold-*/*"))
+        found.update(batch["id"].to_pylist())
+        assert {note[0] for note in batch["note"].to_pylist()} == {f"{times - 1}"}
+
+    assert found == set(range(count))
+    assert spilled
 
 
 def test_a_snapshot_s_rows_are_those_of_the_transactions_it_saw(

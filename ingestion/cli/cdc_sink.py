@@ -77,5 +77,7 @@ def _print(source: str, done: dict[str, object], as_json: bool) -> None:
     assert isinstance(tables, dict)
     rows = [{"table": table, "rows": count} for table, count in sorted(tables.items())]
     print_rows(rows, title=f"{done['events']} changes, {done['seen']} of them in a copy already")
+    if not done["messages"]:
+        click.echo(f"no message is on Kafka that raw has not; `frazil cdc status {source}` shows whether Debezium runs")
     if done["rejected"]:
         click.echo(f"{done['rejected']} messages could not be read; see `frazil quarantine list --source {source}`")

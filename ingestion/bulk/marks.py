@@ -159,18 +159,26 @@ def marks_of(table: Table) -> dict[str, Mark]:
     return dict(sorted(found.items(), key=lambda item: item[1].started_at))
 
 
-def ages_of(marks: Mapping[str, Mark]) -> dict[str, int]:
+class Age(NamedTuple):
+    """Of a source's log: its number, and where the last copy before it began ('' before the first)."""
+
+    number: int
+    left_at: str
+
+
+def ages_of(marks: Mapping[str, Mark]) -> dict[str, Age]:
     """In which age of its source's log each complete copy began, by run id, in the order of completion.
 
     A copy that begins below the one completed before it shows that the log began anew: the server was restored or
     replaced. The rule is staging's (`placed_copies`).
     """
-    found: dict[str, int] = {}
-    age, before = 0, ""
+    found: dict[str, Age] = {}
+    age, before = Age(0, ""), ""
     complete = [(run_id, mark) for run_id, mark in marks.items() if mark.completed_at]
     for run_id, mark in sorted(complete, key=lambda item: item[1].completed_at or item[1].started_at):
         position = mark.first_view.position if mark.first_view else ""
-        age += position < before
+        if position < before:
+            age = Age(age.number + 1, before)
         before, found[run_id] = position, age
     return found
 

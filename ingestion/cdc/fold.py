@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 from pyiceberg.table import Table
 
-from ingestion.bulk.marks import Mark, ages_of, marks_of
+from ingestion.bulk.marks import Age, Mark, ages_of, marks_of
 from ingestion.bulk.rows import row_position
 from ingestion.cdc.envelope import PLACEHOLDER
 
@@ -84,8 +84,8 @@ def _place(session: duckdb.DuckDBPyConnection, table: Table, unseen: Unseen) -> 
     for run_id, age in ages.items():
         completed, view = marks[run_id].completed_at, marks[run_id].first_view
         if completed is not None and view is not None:
-            place = f"{'~' * age}{row_position(view)}@{completed.isoformat()}"
-            copies.append((run_id, place, "~" * age, completed.isoformat()))
+            place = f"{'~' * age.number}{row_position(view)}@{completed.isoformat()}"
+            copies.append((run_id, place, "~" * age.number, completed.isoformat()))
     session.execute("create temp table copies (run_id varchar, place varchar, age varchar, completed varchar)")
     if copies:
         session.executemany("insert into copies values (?, ?, ?, ?)", copies)
@@ -101,13 +101,17 @@ def _place(session: duckdb.DuckDBPyConnection, table: Table, unseen: Unseen) -> 
     )
 
 
-def _age_of_log(marks: Mapping[str, Mark], ages: Mapping[str, int]) -> str:
-    """In SQL, the age of a row of the log: that of the last copy which began its age before the row was loaded."""
-    begun: dict[int, datetime] = {}
+def _age_of_log(marks: Mapping[str, Mark], ages: Mapping[str, Age]) -> str:
+    """In SQL, the age of a row of the log: the last that had begun when it was loaded, unless its source committed it
+    before that, at a place that only the log before had reached."""
+    begun: dict[Age, datetime] = {}
     for run_id, age in ages.items():
-        begun.setdefault(age, marks[run_id].started_at)
+        begun[age] = min(begun.get(age, marks[run_id].started_at), marks[run_id].started_at)
     cases = [
-        f"when _loaded_at >= timestamptz '{at.isoformat()}' then '{'~' * age}'" for age, at in begun.items() if age
+        f"when _loaded_at >= timestamptz '{at.isoformat()}' and not coalesce(_source_at < timestamptz "
+        f"'{at.isoformat()}' and _position >= '{age.left_at}', false) then '{'~' * age.number}'"
+        for age, at in begun.items()
+        if age.number
     ]
     return f"case {' '.join(reversed(cases))} else '' end" if cases else "''"
 

@@ -1,6 +1,6 @@
 {#-
 known_copies(relation, runs, state): the complete copies of a raw table that metadata.bulk_runs lists, in the order of
-their places: run_id, place, age (see `place_in_source`), consistency, started_at, completed_at as text in UTC, and
+their places: run_id, place, age and left_at (see `place_in_source`), consistency, started_at, completed_at as text in UTC, and
 is_read: whether this model knew of it at its last successful run. Rows of other runs are not to be seen.
 -#}
 {% macro known_copies(relation, runs, state) %}
@@ -34,20 +34,24 @@ is_read: whether this model knew of it at its last successful run. Rows of other
 {% endmacro %}
 
 {#-
-A copy that begins below the one completed before it: the log itself has begun anew, in a new age. A truncation says
-nothing of that: a copy that had begun before it may be complete after it.
+A copy that begins below the one completed before it: the log itself has begun anew, in a new age, behind which stands
+where that other copy began (`left_at`). A truncation says nothing of that: a copy that had begun before it may be complete
+after it.
 -#}
 {% macro placed_copies(copies) %}
-    {% set before = namespace(position='', age='') %}
+    {% set before = namespace(position='', age='', left_at='') %}
     {% for copy in copies %}
         {% if not copy.run_id.startswith('truncated-') %}
             {% if copy.position < before.position %}
                 {% set before.age = before.age ~ '~' %}
+                {% set before.left_at = before.position %}
             {% endif %}
             {% set before.position = copy.position %}
         {% endif %}
         {% set first = copy.position if '.' in copy.position else copy.position ~ '.0000000000' %}
-        {% do copy.update({'age': before.age, 'place': before.age ~ first ~ '@' ~ copy.completed_at}) %}
+        {% do copy.update({
+            'age': before.age, 'left_at': before.left_at, 'place': before.age ~ first ~ '@' ~ copy.completed_at,
+        }) %}
     {% endfor %}
     {% do return(copies | sort(attribute='place')) %}
 {% endmacro %}
@@ -58,6 +62,8 @@ place_in_source(copies): where a raw row stands in the order of its source, as t
 It is `_position`; behind it, after an @, the completion of the row's copy, since a source without a log stays at one
 position; before it a `~` for each time the log began anew (the server was restored or replaced), which ranks what came
 after above all before. The place of a copy itself is that of its first view: it ranks below every change behind it.
+A row of the log is of the last age that had begun when it came, unless its source had committed it before that, at a
+place that only the log before had reached: then it came late.
 -#}
 {% macro place_in_source(copies) -%}
     {%- if not copies -%}
@@ -69,8 +75,12 @@ after above all before. The place of a copy itself is that of its first view: it
                 {%- for copy in copies %}
                 when _run_id = '{{ copy.run_id }}' then '{{ copy.age }}'
                 {%- endfor %}
-                {%- for copy in copies | sort(attribute='age', reverse=true) if copy.age %}
-                when _loaded_at >= timestamp '{{ copy.started_at }} UTC' then '{{ copy.age }}'
+                {%- for age, of_age in (copies | selectattr('age') | groupby('age')) | reverse %}
+                {%- set began = "timestamp '" ~ (of_age | map(attribute='started_at') | min) ~ " UTC'" %}
+                when
+                    _loaded_at >= {{ began }}
+                    and not coalesce(_source_at < {{ began }} and _position >= '{{ of_age[0].left_at }}', false)
+                    then '{{ age }}'
                 {%- endfor %}
                 else ''
             end,

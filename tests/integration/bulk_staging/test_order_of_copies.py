@@ -150,13 +150,15 @@ def test_a_log_that_begins_anew_ranks_above_all_before_it(project: Path, tmp_pat
     when = datetime(2026, 1, 6, tzinfo=UTC)
     old = Row(0, 1, "between", "u", "cdc", f"{position(7)}.0000000001", when, "sink-0", "log:1")
     late = Row(2, 1, "latest", "u", "cdc", f"{position(3)}.0000000001", when, "sink-2", "log:2")
-    world = Worlds([World((before,), (old, late))], set(), project, tmp_path / "lake")
+    overdue = old._replace(batch=2, value="overdue", position=f"{position(8)}.0000000001", event_id="log:3")
+    log = (old, late, overdue, overdue._replace(key=2, op="d", value=None, event_id="log:4"))
+    world = Worlds([World((before,), log)], set(), project, tmp_path / "lake")
 
     states = []
     for batch in range(BATCHES):
         if batch == 1:
             restored = Copy(1, 2, 1, ((1, "new", 0, 1),), 1, began=datetime.now(UTC))
-            world.made[0] = World((before, restored), (old, late))
+            world.made[0] = World((before, restored), log)
         world.land(batch)
         world.build()
         states.append([row[:3] for row in world.content(0)])

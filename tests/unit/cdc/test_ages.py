@@ -35,7 +35,8 @@ def mark(place: int, minutes: float, *, is_complete: bool = True) -> Mark:
 def test_ages_are_told_by_copies_that_begin_below_the_one_before() -> None:
     marks = {f"run{number}": mark(place, number) for number, place in enumerate([50, 70, 10, 20, 5])}
 
-    assert list(ages_of(marks).values()) == [0, 0, 1, 1, 2]
+    told = [(age.number, int(age.left_at or 0)) for age in ages_of(marks).values()]
+    assert told == [(0, 0), (0, 0), (1, 70), (1, 70), (2, 20)]
     assert [one.position for one in present_age([view(50, 0), view(10, 1), view(20, 2)])] == [
         "0000000010",
         "0000000020",
@@ -60,7 +61,7 @@ def test_the_copies_that_separate_ages_are_kept_however_many_come_after(catalog:
 
     assert {"run1", "run2"} < kept.keys()
     assert len(kept) <= 13
-    assert set(ages_of(kept).values()) == {0, 1}
+    assert {(age.number, int(age.left_at or 0)) for age in ages_of(kept).values()} == {(0, 0), (1, 90)}
     [base] = copies_of(catalog.load_table(TABLE.raw_name)).base
     assert int(base.position) == 1
 
@@ -106,6 +107,26 @@ def test_folded_rows_are_the_source_s_over_logs_that_began_anew(
     batches = folded(catalog.load_table(TABLE.raw_name), ("id",))
 
     assert {row["id"]: row["v"] for batch in batches for row in batch.to_pylist()} == source
+
+
+def test_what_the_old_log_brings_after_the_new_copy_ranks_below_it(catalog: Catalog) -> None:
+    ensure_table(catalog, TABLE.raw_name, stored_columns(TABLE))
+    now = START + timedelta(hours=1)
+    raw = AppendTable(catalog, TABLE.raw_name, lambda: int(now.timestamp() * 1_000_000))
+    before, after = mark(80, 0), mark(10, 10)
+    for number, copy in enumerate((before, after)):
+        rows = [_row(key, number, "r", row_position(copy.views[0]), "batch") for key in (1, 2, 3)]
+        raw.append(_table(rows), f"copy{number}", {}, notes={PREFIX + f"copy{number}": _encoded(copy)})
+    log = [
+        _row(1, 7, "u", "0000000090.1", "cdc") | {"_source_at": START + timedelta(minutes=9)},  # of the old log
+        _row(2, 8, "u", "0000000020.1", "cdc") | {"_source_at": START + timedelta(minutes=9)},  # a clock that is behind
+        _row(3, 9, "u", "0000000090.1", "cdc") | {"_source_at": START + timedelta(minutes=11)},
+    ]
+    raw.append(_table(log), "sink", {})
+
+    batches = folded(catalog.load_table(TABLE.raw_name), ("id",))
+
+    assert {row["id"]: row["v"] for batch in batches for row in batch.to_pylist()} == {1: 1, 2: 8, 3: 9}
 
 
 def _encoded(copy: Mark) -> str:

@@ -134,8 +134,8 @@ stand behind the newest's beginning. A copy that turns up late, behind newer one
 {#- Keys among the due rows of which any row, due or not, lacks values: all their rows are due. -#}
 {% macro read_keys_whole(relation, reading, key) %}
     {% set pinned = relation ~ ' ' ~ version_as_of(reading.state.pin) %}
-    {#- Only the log leaves values out; to say so spares the engine the copies' rows, whose maps are slow to read. -#}
-    {% set rows_lacking = "_load_type <> 'batch' and _raw_overflow is not null and " ~ left_out('_raw_overflow') %}
+    {#- Only the log leaves values out. Its load types sort behind `batch`: files of copies are then left out by their bounds. -#}
+    {% set rows_lacking = "_load_type > 'batch' and _raw_overflow is not null and " ~ left_out('_raw_overflow') %}
     {% if not run_query('select 1 from ' ~ pinned ~ ' where ' ~ rows_lacking ~ ' limit 1').rows | length %}
         {% do return('') %}
     {% endif %}

@@ -31,11 +31,12 @@ select
     updated_at,
     source_deleted_at,
     _staged_at
-from {{ ref('stg_shop_users') }}
+from {{ ref('stg_shop_users') }} {{ as_it_stands() }}
 {% if load_relation(this) %}
     where
         _staged_at > (
-            select coalesce(max(_staged_at), timestamp '1970-01-01 00:00:00 UTC') from {{ this }}
+            select coalesce(max(_staged_at), timestamp '1970-01-01 00:00:00 UTC')
+            from {{ this }} {{ as_it_stands() }}
         )
 {% endif %}
 

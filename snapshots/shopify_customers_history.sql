@@ -32,11 +32,12 @@ select
     created_at,
     updated_at,
     _staged_at
-from {{ ref('stg_shopify_customers') }}
+from {{ ref('stg_shopify_customers') }} {{ as_it_stands() }}
 {% if load_relation(this) %}
     where
         _staged_at > (
-            select coalesce(max(_staged_at), timestamp '1970-01-01 00:00:00 UTC') from {{ this }}
+            select coalesce(max(_staged_at), timestamp '1970-01-01 00:00:00 UTC')
+            from {{ this }} {{ as_it_stands() }}
         )
 {% endif %}
 

@@ -5,8 +5,9 @@ match_tier(bits): the tier of a record's strongest link as text: the highest of 
 {% macro match_tier(bits) -%}
     case
         when {{ bits }} is null then 'self'
+        when {{ bits }} > 900 then 'decided'
         {%- for tier, least_bits, most_records in tier_rows() | reverse %}
-        when {{ bits }} >= {{ least_bits }} then '{{ 'decided' if tier == '99' else tier }}'
+        when {{ bits }} >= {{ least_bits }} then '{{ tier }}'
         {%- endfor %}
     end
 {%- endmacro %}

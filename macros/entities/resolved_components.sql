@@ -11,9 +11,12 @@ relation with one row per record:
     stored_created_at  when it was first indexed, null if it is new
 
 A group stays whole if it is within the first tier's bounds. Others are looked at in all higher tiers at once, where fewer
-and fewer links hold: each record belongs to its part in the lowest tier in which that part is within bounds. Few records
-are resolved here, with one query for their edges; for many, each step is kept as a table. Nobody counts what is touched
-where what has `changed` is a table already, being many.
+and fewer links hold: each record belongs to its part in the lowest tier in which that part is within bounds. What is out
+of bounds in all that its links reach is put together anew from the strongest link to the weakest (`parts_strongest_first`).
+What somebody has decided is cut by none of that (`decided_nodes`).
+
+Few records are resolved here, with one query for their edges; for many, each step is kept as a table. Nobody counts what
+is touched where what has `changed` is a table already, being many.
 -#}
 {% macro resolution(touched_sql, known_edges, decisions, changed=none) -%}
     {%- set text = dbt.type_string() -%}
@@ -29,7 +32,7 @@ where what has `changed` is a table already, being many.
         {%- if is_incremental() and is_small_part(touched) -%}
             {{ resolution_of_part(touched, edges) }}
         {%- else -%}
-            {{ resolution_of_many(touched, components_of_many(edges, all_tiers())) }}
+            {{ resolution_of_many(touched, components_of_many(edges)) }}
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
@@ -64,13 +67,13 @@ where what has `changed` is a table already, being many.
     }) %}
 {% endmacro %}
 
-{#- tier_rows(): tier, least_bits and most_records of `all_tiers` as texts, asked for once; none where nothing is built. -#}
+{#- tier_rows(): tier, least_bits and most_records of `er_tiers` as texts, asked for once; none where nothing is built. -#}
 {% macro tier_rows() %}
     {% if not execute or not is_building() %}
         {% do return([]) %}
     {% elif '_tiers' not in model %}
         {% set columns = {'tier': 'int', 'least_bits': 'decimal(6, 2)', 'most_records': 'int'} %}
-        {% do model.update({'_tiers': rows_of('select * from ' ~ all_tiers() ~ ' as tiers order by tier', columns)}) %}
+        {% do model.update({'_tiers': rows_of('select * from ' ~ ref('er_tiers') ~ ' order by tier', columns)}) %}
     {% endif %}
     {% do return(model['_tiers']) %}
 {% endmacro %}
@@ -111,135 +114,4 @@ where what has `changed` is a table already, being many.
         case when not touched.is_gone then touched.stored_entity_id end as claimed_entity_id
     from {{ touched }} as touched
     left join {{ components }} as components on touched.record_key = components.record_key
-{%- endmacro %}
-
-{#- The records that are linked: record_key, component_key, resolution_group, is_cut and bits. -#}
-{% macro components_of_many(edges, tiers) -%}
-    {%- set groups = kept_table('groups', whole_groups(edges, tiers)) -%}
-    {{ components_in_tiers(edges, groups, tiers) }}
-{%- endmacro %}
-
-{% macro components_in_tiers(edges, groups, tiers, are_few=false) -%}
-    {%- set parts = kept_table('parts', parts_of_groups(edges, groups, tiers, are_few)) -%}
-    (
-        select
-            parts.record_key,
-            parts.component_key,
-            parts.resolution_group,
-            parts.is_cut,
-            max(links.bits) as bits
-        from {{ parts }} as parts
-        left join ({{ links_within(edges, parts) }}) as links on parts.record_key = links.record_key
-        group by parts.record_key, parts.resolution_group, parts.component_key, parts.is_cut
-    )
-{%- endmacro %}
-
-{% macro links_within(edges, parts) -%}
-    select
-        record_key,
-        bits
-    from (
-        select edges.*
-        from {{ edges }} as edges
-        inner join {{ parts }} as low on edges.key_low = low.record_key
-        inner join {{ parts }} as high
-            on edges.key_high = high.record_key and low.component_key = high.component_key
-        where edges.is_link
-    ) as links_inside
-    {{ each_of(['key_low', 'key_high'], 'record_key') }}
-{%- endmacro %}
-
-{#- The groups that links of any tier make, and whether each may stay whole. -#}
-{% macro whole_groups(edges, tiers, are_few=false) -%}
-    {%- set links -%}
-        select
-            key_low as record_a,
-            key_high as record_b
-        from {{ edges }} as edges
-        where is_link
-    {%- endset -%}
-    {%- set components = connected_components(links, 'group', are_few) -%}
-    select
-        components.record_key,
-        components.component_key,
-        components.record_count <= tiers.most_records and conflicts.component_key is null as is_whole
-    from (
-        select
-            *,
-            count(*) over (partition by component_key) as record_count
-        from {{ components }} as components
-    ) as components
-    inner join {{ tiers }} as tiers on tiers.tier = 0
-    left join (
-        {{ conflicting_components(edges, components) }}
-    ) as conflicts on components.component_key = conflicts.component_key
-{%- endmacro %}
-
-{#- Groups that may stay whole, and the parts of the others. -#}
-{% macro parts_of_groups(edges, groups, tiers, are_few) -%}
-    {%- set tier_text = 'cast(tiers.tier as ' ~ dbt.type_string() ~ ')' -%}
-    {%- set links -%}
-        select
-            {{ tier_text }} || ':' || edges.key_low as record_a,
-            {{ tier_text }} || ':' || edges.key_high as record_b
-        from {{ edges }} as edges
-        inner join {{ groups }} as cut_groups
-            on edges.key_low = cut_groups.record_key and not cut_groups.is_whole
-        inner join {{ tiers }} as tiers on tiers.tier > 0 and edges.bits >= tiers.least_bits
-        where edges.is_link
-    {%- endset -%}
-    {%- set components -%}
-        (
-            select
-                substr(record_key, position(':' in record_key) + 1) as record_key,
-                cast(split_part(record_key, ':', 1) as int) as tier,
-                component_key
-            from {{ connected_components(links, 'part', are_few) }} as nodes
-        )
-    {%- endset -%}
-    select
-        *,
-        count(*) over (partition by component_key) < count(*) over (partition by resolution_group) as is_cut
-    from (
-        select
-            cut_groups.record_key,
-            cut_groups.component_key as resolution_group,
-            case
-                when cut_groups.is_whole then cut_groups.component_key
-                else coalesce(chosen.component_key, cut_groups.record_key)
-            end as component_key
-        from {{ groups }} as cut_groups
-        left join (
-            select
-                components.record_key,
-                min_by(
-                    substr(components.component_key, position(':' in components.component_key) + 1), components.tier
-                ) as component_key
-            from (
-                select
-                    components.*,
-                    count(*) over (partition by components.component_key) as record_count
-                from {{ components }} as components
-            ) as components
-            inner join {{ tiers }} as tiers
-                on components.tier = tiers.tier and components.record_count <= tiers.most_records
-            left join (
-                {{ conflicting_components(edges, components) }}
-            ) as conflicts on components.component_key = conflicts.component_key
-            where conflicts.component_key is null or (components.tier = 99 and not conflicts.is_decided)
-            group by components.record_key
-        ) as chosen on cut_groups.record_key = chosen.record_key
-    ) as parts
-{%- endmacro %}
-
-{% macro conflicting_components(edges, components) -%}
-    select
-        low.component_key,
-        max(edges.bits) > 900 as is_decided
-    from {{ edges }} as edges
-    inner join {{ components }} as low on edges.key_low = low.record_key
-    inner join {{ components }} as high
-        on edges.key_high = high.record_key and low.component_key = high.component_key
-    where edges.is_conflict
-    group by low.component_key
 {%- endmacro %}

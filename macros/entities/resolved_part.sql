@@ -4,19 +4,7 @@ few tables are made as can be, since each costs more than the work. What is rare
 must be cut, and ids that more than one entity claims, or that lead to more than one.
 -#}
 {% macro resolution_of_part(touched, edges) -%}
-    {%- set groups = kept_table('groups', whole_groups(edges, all_tiers(), are_few=true)) -%}
-    {%- set cut_edges -%}
-        select edges.*
-        from {{ edges }} as edges
-        inner join {{ groups }} as cut_groups on edges.key_low = cut_groups.record_key and not cut_groups.is_whole
-    {%- endset -%}
-    {%- if rows_where('(' ~ cut_edges ~ ') as cut_edges', 'true') <= 2 * var('most_literal_rows') -%}
-        {%- set cut_rows = components_of_rows(rows_of(cut_edges, edge_types()), tier_rows()) -%}
-        {%- set components = components_with_cut(edges, groups, cut_rows) -%}
-    {%- else -%}
-        {%- set components = components_in_tiers(edges, groups, all_tiers(), are_few=true) -%}
-    {%- endif -%}
-    {%- set resolved = kept_table('resolved', resolved_members(touched, components)) -%}
+    {%- set resolved = kept_table('resolved', resolved_members(touched, components_of_part(edges))) -%}
     (
         select {{ small_side('few') }}
             few.*
@@ -30,6 +18,24 @@ must be cut, and ids that more than one entity claims, or that lead to more than
             ) as kept on resolved.component_key = kept.component_key
         ) as few
     )
+{%- endmacro %}
+
+{#- components_of_part(edges): as `components_of_many`. -#}
+{% macro components_of_part(edges) -%}
+    {%- set nodes = decided_nodes(edges) -%}
+    {%- set groups = kept_table('groups', whole_groups(nodes.edges, are_few=true)) -%}
+    {%- set cut_edges -%}
+        select edges.*
+        from {{ nodes.edges }} as edges
+        inner join {{ groups }} as cut_groups on edges.key_low = cut_groups.record_key and not cut_groups.is_whole
+    {%- endset -%}
+    {%- if rows_where('(' ~ cut_edges ~ ') as cut_edges', 'true') <= 2 * var('most_literal_rows') -%}
+        {%- set cut_rows = components_of_rows(rows_of(cut_edges, edge_types()), tier_rows()) -%}
+        {%- set components = components_with_cut(nodes.edges, groups, cut_rows) -%}
+    {%- else -%}
+        {%- set components = components_in_tiers(nodes.edges, groups, are_few=true) -%}
+    {%- endif -%}
+    {{ components_of_records(components, nodes, edges) }}
 {%- endmacro %}
 
 {#- Groups that may stay whole, and the parts of the others, which are rows of `components_of_rows`. -#}

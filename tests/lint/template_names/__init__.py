@@ -160,11 +160,6 @@ def model_version() -> str:
     return "'0'"
 
 
-def all_tiers() -> str:
-    """Any relation."""
-    return "tiers"
-
-
 def kept_moved_records() -> dict[str, str]:
     """Records of one entity and another."""
     return {"sql": a_query(), "rows": "moved"}

@@ -24,7 +24,9 @@ and of the comparison its rules, levels and weights. Written for views: in words
             lead(least_bits) over (order by tier) as next_bits
         from {{ ref('er_tiers') }}
     ) as tiers on pairs.bits >= tiers.least_bits and (tiers.next_bits is null or pairs.bits < tiers.next_bits)
-    where pairs.decision = 'must_link' or (pairs.decision <> 'cannot_link' and tiers.tier is not null)
+    where
+        pairs.decision = 'must_link'
+        or (pairs.decision <> 'cannot_link' and tiers.tier is not null and not {{ is_conflict('pairs') }})
 {%- endmacro %}
 
 {% macro pairs_within_entities() -%}
@@ -63,7 +65,7 @@ and of the comparison its rules, levels and weights. Written for views: in words
     {% do return({
         'first_name': ['different', 'similar', 'an initial or a beginning', 'exchanged', 'a nickname', 'equal'],
         'last_name': ['different', 'one within the other', 'similar', 'exchanged', 'equal'],
-        'email': ['different', 'the same letters', 'similar', 'the same name elsewhere', 'equal'],
+        'email': ['different', 'the same letters', 'similar', 'the same name elsewhere, or mailbox of an office', 'equal'],
         'phone': ['different', 'one digit off', 'equal but for the country', 'equal'],
         'address': [
             'another country', 'another place', 'the same country', 'the same city', 'the same postal code',

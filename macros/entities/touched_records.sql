@@ -90,29 +90,23 @@ decision names the record, which may be unknown: it is gone unless the index or 
 
 {#-
 edges_among(touched, edges, decisions, tiers): of the edges of these records, the links (is_link), with what they weigh, and
-the conflicts (is_conflict): pairs that one entity must not hold both of (`conflict_bits`). What is decided of a pair
+the conflicts (is_conflict): pairs that one entity must not hold both of (`conflict_bits`). These are no links whatever they
+weigh: couples and colleagues share all but the first name and the e-mail address. What is decided of a pair
 (`pair_decisions`) stands above both, if both records live.
 -#}
 {% macro edges_among(touched, edges, decisions, tiers) -%}
-    {%- set is_conflict -%}
-        (
-            edges.bits < {{ var('conflict_bits') }}
-            or edges.bits < {{ var('conflict_bits_of_unlike_first_names') }}
-            and coalesce(edges.first_name_level = 0, false)
-        )
-    {%- endset -%}
     select {{ small_side('touched') if is_incremental() and is_small_part(touched) }}
         edges.key_low,
         edges.key_high,
         cast(edges.bits as decimal(9, 2)) as bits,
-        edges.bits >= tiers.least_bits as is_link,
-        {{ is_conflict }} as is_conflict
+        edges.bits >= tiers.least_bits and not {{ is_conflict('edges') }} as is_link,
+        {{ is_conflict('edges') }} as is_conflict
     from ({{ edges }}) as edges
     inner join {{ touched }} as touched on edges.key_low = touched.record_key
     inner join {{ tiers }} as tiers on tiers.tier = 0
     left join {{ decisions }} as decisions
         on edges.key_low = decisions.key_low and edges.key_high = decisions.key_high and decisions.decision <> 'none'
-    where decisions.key_low is null and (edges.bits >= tiers.least_bits or {{ is_conflict }})
+    where decisions.key_low is null and (edges.bits >= tiers.least_bits or {{ is_conflict('edges') }})
     union all
     select
         decisions.key_low,
@@ -124,6 +118,14 @@ the conflicts (is_conflict): pairs that one entity must not hold both of (`confl
     inner join {{ touched }} as low on decisions.key_low = low.record_key and not low.is_gone
     inner join {{ touched }} as high on decisions.key_high = high.record_key and not high.is_gone
     where decisions.decision <> 'none'
+{%- endmacro %}
+
+{% macro is_conflict(edges) -%}
+    (
+        {{ edges }}.bits < {{ var('conflict_bits') }}
+        or {{ edges }}.bits < {{ var('conflict_bits_of_unlike_first_names') }}
+        and coalesce({{ edges }}.first_name_level = 0, false) and coalesce({{ edges }}.email_level <> 4, true)
+    )
 {%- endmacro %}
 
 {#-
@@ -159,25 +161,6 @@ merged the one into the other. key_low, key_high, decision and decided_by (`stew
 {%- endmacro %}
 
 {#-
-all_tiers(): the tiers, and a last one for what was put together whatever the evidence: it holds unless it would also put
-together what a steward has parted.
--#}
-{% macro all_tiers() -%}
-    (
-        select
-            tier,
-            least_bits,
-            most_records
-        from {{ ref('er_tiers') }}
-        union all
-        select
-            99 as tier,
-            cast(900 as decimal(6, 2)) as least_bits,
-            1000000 as most_records
-    )
-{%- endmacro %}
-
-{#-
 bits_in_lake(offset): what a comparison (`edges`) weighs in a lake whose size takes `offset` bits. Of twice as many records
 twice as many are alike by chance in name, or in country and city. Not so in what only neighbours share: who has the same
 e-mail address, telephone, house or postal code is as rare in a large lake.
@@ -188,27 +171,3 @@ e-mail address, telephone, house or postal code is as rare in a large lake.
         else {{ offset }}
     end
 {%- endmacro %}
-
-{#-
-lake_size(records): offset_bits, how many bits the number of living records takes from a link that chance could have made
-(`bits_in_lake`): one for each doubling begun beyond 65,536; and is_other, whether the stored index was made with another.
--#}
-{% macro lake_size(records) %}
-    {% set size = {'offset_bits': 0, 'is_other': false} %}
-    {% if execute and is_building() %}
-        {% set sql -%}
-            select * from (select count(*) from ({{ records }}) as records where not is_deleted) as living
-            {%- if is_incremental() %}
-            cross join (select min(size_offset_bits), max(size_offset_bits) from {{ this }} {{ as_it_stands() }}) as stored
-            {%- endif %}
-        {%- endset %}
-        {% set numbers = run_query(sql).rows[0] %}
-        {% for doubling in range(16, 40) if numbers[0] | int > 2 ** doubling %}
-            {% do size.update({'offset_bits': loop.index}) %}
-        {% endfor %}
-        {% for stored in numbers[1:] if stored is not none and stored | int != size.offset_bits %}
-            {% do size.update({'is_other': true}) %}
-        {% endfor %}
-    {% endif %}
-    {% do return(size) %}
-{% endmacro %}

@@ -37,18 +37,21 @@ def explain(record_a: str, record_b: str, as_json: bool) -> None:
     if as_json:
         print_json(
             {"is_one_customer": found.is_one_customer, "entities": [found.entity_a, found.entity_b]}
-            | {"links": found.links}
+            | {"links": found.links, "parted_by": found.parted_by, "comparison": found.comparison}
         )
         return
-    click.echo(f"one customer: {found.entity_a}" if found.is_one_customer else "two customers")
+    click.echo(f"one customer: {found.entity_a}" if found.is_one_customer else f"two customers by {found.parted_by}")
     for link in found.links:
-        for name, value in link.items():
-            click.echo(f"  {name}: {value}")
-        click.echo()
-    if not found.links and found.is_one_customer and record_a != record_b:
-        click.echo("  joined by a steward's decision: seeds/er_steward_overrides.csv")
-    elif not found.links and not found.is_one_customer:
-        click.echo("  never compared: they have no value in common that few share")
+        _print_values(link)
+    if len(found.links) != 1 and found.comparison:
+        click.echo("compared with each other")
+        _print_values(found.comparison)
+
+
+def _print_values(values: dict[str, object]) -> None:
+    for name, value in values.items():
+        click.echo(f"  {name}: {value}")
+    click.echo()
 
 
 @command.command(

@@ -12,6 +12,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ingestion.lake.query import query
 from ingestion.settings import PROJECT_ROOT, Settings
 from tests.support.lake import Lake
 from tests.support.people.staging import make_tables, stage
@@ -64,10 +65,13 @@ class EntityLake:
             written[name] = sum(int((found or {}).get("added-records", 0)) for found in added)
         return written
 
-    def inactive_blocks(self) -> int:
-        """Rows of the blocking index whose value is too common to match by."""
-        found = self.lake.catalog.load_table("semantic.blocking_index").scan("is_active = false").to_arrow()
-        return int(found.num_rows)
+    def records_sharing(self) -> dict[str, int]:
+        """By e-mail address and telephone number that too many share, how many records have it."""
+        rows = query(
+            self.lake.catalog,
+            "select value, record_count from semantic.er_hub_values where kind in ('email', 'phone')",
+        ).to_pylist()
+        return {row["value"]: row["record_count"] for row in rows}
 
     def moved_to(self) -> dict[str, str]:
         """Where each retired entity id led to first."""

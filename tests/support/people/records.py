@@ -124,7 +124,7 @@ class Notes:
         rng, mix = self._rng, self._mix
         number = person.mobiles[-1] if old else person.mobiles[0]
         if person.company and rng.random() < mix.office_phone * 3:
-            number = person.company.phone
+            number = person.extension or person.company.phone
         elif rng.random() < mix.landline:
             number = person.landline
         return self._written(number, person)

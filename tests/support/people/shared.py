@@ -40,9 +40,17 @@ def one_record_each(records: pa.Table, count: int) -> pa.Table:
     return records.take(list(first.values())[:count])
 
 
+def without_addresses(records: pa.Table) -> pa.Table:
+    """The same records, and nobody says where they live."""
+    return _with_all(records, {"address": None, "city": None, "postal_code": None})
+
+
 def sharing(records: pa.Table, email: str = "test@example.com", phone: str = "+14155550100") -> pa.Table:
     """The same records, all with one mailbox and one telephone number, and without addresses."""
-    values: dict[str, str | None] = {"email": email, "phone": phone, "address": None, "city": None, "postal_code": None}
+    return _with_all(without_addresses(records), {"email": email, "phone": phone})
+
+
+def _with_all(records: pa.Table, values: dict[str, str | None]) -> pa.Table:
     for name, value in values.items():
         column = pa.array([value] * records.num_rows, pa.string())
         records = records.set_column(records.schema.get_field_index(name), name, column)

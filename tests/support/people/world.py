@@ -58,6 +58,7 @@ class Person(NamedTuple):
     emails: tuple[str, ...]
     mobiles: tuple[str, ...]
     landline: str
+    extension: str | None  # at the company
     shared_mailbox: str | None
     addresses: tuple[Address, ...]
     company: Company | None
@@ -110,7 +111,13 @@ class World:
                 mailbox = self._free(local, rng.choice(country.domains))
             if rng.random() < 0.2:
                 firsts.append((names.first(rng, rng.randint(0, 1)), gender, last))
-        return [self._person(country, names, first, address, landline, mailbox, new) for first in firsts]
+        people: list[Person] = []
+        for first in firsts:
+            mobile = self._mobile(country)
+            if people and rng.random() < mix.next_number:
+                mobile = _next(people[-1].mobiles[0])
+            people.append(self._person(country, names, first, address, (mobile, landline), mailbox, new))
+        return people
 
     def _person(
         self,
@@ -118,12 +125,13 @@ class World:
         names: Names,
         named: tuple[str, int, str],
         address: Address,
-        landline: str,
+        numbers: tuple[str, str],
         mailbox: str | None,
         new: list[tuple[Company, int]],
     ) -> Person:
         rng, mix = self._rng, self._mix
         first, gender, family = named
+        mobile, landline = numbers
         last = names.form(family, gender)
         short = NICKNAMES.get(first)
         nickname = rng.choice(short) if short else None
@@ -131,7 +139,7 @@ class World:
         emails = [self._mailbox(country, names, first, nickname, lasts[-1])]
         if rng.random() < mix.second_email:
             emails.append(self._mailbox(country, names, first, nickname, last))
-        mobiles = [self._mobile(country)]
+        mobiles = [mobile]
         if rng.random() < mix.changed_number:
             mobiles.append(self._mobile(country))
             self._given_up[country.code].append(mobiles[1])
@@ -140,10 +148,9 @@ class World:
         if company:
             local = f"{_plain(names.latin(first))}.{_plain(names.latin(last))}"
             emails.insert(rng.randint(0, 1), self._free(local, company.domain))
-        numbers, boxes = tuple(mobiles), tuple(emails)
-        return Person(
-            *(self._id(), country, first, nickname, lasts, boxes, numbers, landline, mailbox, addresses, company)
-        )
+        extension = f"{company.phone[:-2]}{rng.randint(10, 39)}" if company and rng.random() < mix.extension else None
+        of_all = self._id(), country, first, nickname, lasts
+        return Person(*of_all, tuple(emails), tuple(mobiles), landline, extension, mailbox, addresses, company)
 
     def _id(self) -> int:
         self._next_id += 1
@@ -230,6 +237,12 @@ class World:
             found = f"{local}{self._rng.randint(1, 9999)}@{domain}"
         self._mailboxes.add(found)
         return found
+
+
+def _next(number: str) -> str:
+    """The number whose last digit is one higher; of a nine, one lower."""
+    last = int(number[-1])
+    return f"{number[:-1]}{last + 1 if last < 9 else 8}"
 
 
 def _plain(name: str) -> str:

@@ -4,6 +4,8 @@ import hashlib
 import subprocess
 import sys
 from collections import Counter
+from itertools import islice, pairwise
+from random import Random
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,6 +16,7 @@ from tests.support.people.countries import COUNTRIES
 from tests.support.people.generator import people
 from tests.support.people.mixes import ADVERSARIAL, EASY, HARD, MIXES, Mix
 from tests.support.people.scripts import latin
+from tests.support.people.world import World
 
 ROWS = 4_000
 
@@ -93,6 +96,21 @@ def test_harder_mixes_share_more_numbers_and_mailboxes_between_people() -> None:
         shared.append(sum(len(found) > 1 for found in owners.values()))
 
     assert 0 < shared[0] < shared[1] < shared[2]
+
+
+def test_households_and_colleagues_have_numbers_next_to_each_other() -> None:
+    people_of = [found for found, _ in islice(World(HARD, Random(1)).households(), 4_000)]
+
+    mobiles = [(one.mobiles[0], other.mobiles[0]) for found in people_of for one, other in pairwise(found)]
+    assert any(one[:-1] == other[:-1] and one != other for one, other in mobiles)
+    numbers = [
+        (person.company.phone, person.extension)
+        for found in people_of
+        for person in found
+        if person.company and person.extension
+    ]
+    assert all(own[:-2] == office[:-2] for office, own in numbers)
+    assert max(Counter(office for office, _ in numbers).values()) > 1
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.people.generator import people
 from tests.support.people.mixes import EASY
-from tests.support.people.shared import EMPTY, hostile_records, one_record_each, sharing
+from tests.support.people.shared import EMPTY, hostile_records, one_record_each, sharing, without_addresses
 
 
 def test_sharers_are_different_people_with_one_mailbox_and_number() -> None:
@@ -14,6 +14,18 @@ def test_sharers_are_different_people_with_one_mailbox_and_number() -> None:
     assert set(found["email"].to_pylist()) == {"test@example.com"}
     assert len(set(found["phone"].to_pylist())) == 1
     assert found["address"].null_count == 100
+
+
+def test_only_addresses_are_left_out() -> None:
+    records = people(EASY, 100, 1)
+    without = without_addresses(records)
+
+    assert [name for name in records.schema.names if without[name] != records[name]] == [
+        "address",
+        "city",
+        "postal_code",
+    ]
+    assert without["city"].null_count == 100
 
 
 def test_too_few_people_are_an_error() -> None:

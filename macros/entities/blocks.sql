@@ -167,3 +167,12 @@ blocks_with_changes(found, before, sizes): the rows of changed records, those of
         'anonymous', 'user', 'customer', 'guest', 'asdf', 'abc', 'xxx'
     )
 {%- endmacro %}
+
+{#- A mailbox that several people of one company read: it tells the company, and little of who writes. -#}
+{% macro is_office_mailbox(local) -%}
+    {{ local }} in (
+        'info', 'office', 'sales', 'contact', 'mail', 'hello', 'orders', 'accounts', 'accounting', 'billing', 'invoices',
+        'support', 'service', 'admin', 'team', 'shop', 'purchasing', 'reception', 'kontakt', 'buero', 'einkauf', 'compras',
+        'contacto', 'ventas', 'commercial', 'comptabilite', 'direction', 'biuro', 'verkauf', 'bestellung', 'rechnung'
+    )
+{%- endmacro %}

@@ -4,7 +4,8 @@ front, the higher the more alike, null where one of them does not say. What each
 
     first_name  5 equal, 4 by a nickname, 3 exchanged with the last name, 2 an initial or a beginning, 1 similar
     last_name   4 equal, 3 exchanged with the first name, 2 similar, 1 one within the other
-    email       4 equal, 3 its name at another domain, 2 similar, 1 the same name without digits and signs
+    email       4 equal, 3 its name at another domain, or the same mailbox of an office, 2 similar,
+                1 the same name without digits and signs
     phone       3 equal, 2 equal but for the country, 1 one digit off
     address     6 house and street, 5 house and a similar street, or one of both, postal code and city, 4 postal code,
                 3 city, 2 country, 1 another place there
@@ -57,7 +58,8 @@ front, the higher the more alike, null where one of them does not say. What each
     {%- set high_letters = replaced_all('high_email_local', '[^a-z]+') -%}
     case
         when low_email_normalized is null or high_email_normalized is null then null
-        when low_email_normalized = high_email_normalized then 4
+        when low_email_normalized = high_email_normalized
+            then case when {{ is_office_mailbox('low_email_local') }} then 3 else 4 end
         when low_email_local = high_email_local and length(low_email_local) >= 5 then 3
         when
             length(low_email_local) >= 5 and low_email_domain = high_email_domain

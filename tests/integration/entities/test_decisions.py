@@ -18,6 +18,16 @@ from tests.support.spark import link_jars
 pytestmark = pytest.mark.spark
 
 _ALIKE = {"first_name": "Wilhelmina", "last_name": "Oudekerk", "email": "stargazer77@floe.example"}
+_HOUSE = {"last_name": "Zwartkruis", "address": "Veldweg 12", "city": "Zwolle", "postal_code": "8011", "country": "NL"}
+_SPOUSES = (
+    {"source_id": "21", "first_name": "Marijke", "phone": "+31612345678", "email": "marijke.z@floe.example", **_HOUSE},
+    {"source_id": "22", "first_name": "Bastiaan", "phone": "+31612345679", **_HOUSE},
+)
+_OFFICE = {"email": "info@veldhuis.example", "city": "Zwolle", "country": "NL"}
+_COLLEAGUES = (
+    {"source_id": "31", "first_name": "Sjoerd", "last_name": "Brandsma", "phone": "+31384567810", **_OFFICE},
+    {"source_id": "32", "first_name": "Annelies", "last_name": "Kuipers", "phone": "+31384567811", **_OFFICE},
+)
 
 
 class Decided:
@@ -64,8 +74,8 @@ def test_decisions_hold_between_living_records_and_contradicting_ones_leave_thei
 ) -> None:
     alike = [{"source_id": "1", **_ALIKE}, {"source_id": "2", **_ALIKE}]
     others = [{"source_id": one, "email": f"{one * 9}@other.example"} for one in "345678"]
-    stage(decided.lake.catalog, _people(*alike, *others))
-    assert decided.build(literal_rows) == [{"1", "2"}]
+    stage(decided.lake.catalog, _people(*alike, *others, *_SPOUSES, *_COLLEAGUES))
+    assert decided.build(literal_rows) == [{"1", "2"}], "couples and colleagues share what does not tell them apart"
 
     decided.decide("shopify:1", "shopify:2", "cannot_link")
     decided.decide("shopify:3", "shopify:4", "must_link")

@@ -3,9 +3,9 @@
 The one place that decides it, for the sinks of both kinds and for who tells how far they are behind.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -15,7 +15,11 @@ from ingestion.errors import PermanentError, RetryableError
 
 Place = tuple[str, int]
 _SECONDS = 10
+_PAUSE, _LONGEST_PAUSE, _SHARE = 1.0, 30.0, 9
 _SPEC: Any = OffsetSpec  # its methods have no types
+_Asked = TypeVar("_Asked")
+_NO_END = "its leader does not know its offsets yet"
+_LEADERLESS = "it has no leader: the broker that holds it is away"
 
 
 class Ends(NamedTuple):
@@ -51,37 +55,85 @@ def gap(next_offset: int | None, topic_id: str, ends: Ends) -> Gap | None:
     return None if ends.first <= next_offset <= ends.end else Gap.GONE
 
 
-def ends_of(client: AdminClient, servers: str, places: Iterable[Place]) -> dict[Place, Ends]:
-    """As the broker has them now; partitions of a topic that is not there are left out.
+class Answers(NamedTuple):
+    """What a broker told of partitions. `silent`: why it did not tell of these; it may when it is asked again."""
 
-    Raises RetryableError when it does not answer.
+    ends: dict[Place, Ends]
+    silent: dict[Place, str]
+
+    def words(self, servers: str) -> str:
+        """The silent ones in one line, with a reason."""
+        topic, partition = place = min(self.silent)
+        more = f" (and {len(self.silent) - 1} more)" if len(self.silent) > 1 else ""
+        return f"Kafka at {servers} tells nothing of {topic}/{partition}{more}: {self.silent[place]}"
+
+
+def ends_of(client: AdminClient, servers: str, places: Iterable[Place]) -> Answers:
+    """As the broker has them now; partitions that are not there are left out.
+
+    Raises RetryableError when it tells of none of those that are there.
     """
-    parts = [TopicPartition(*place) for place in places]
-    if not parts:
-        return {}
+    places = list(places)
+    if not places:
+        return Answers({}, {})
     try:
-        asked = client.describe_topics(TopicCollection(sorted({one.topic for one in parts})), request_timeout=_SECONDS)
-        ids = {topic: _known(future) for topic, future in asked.items()}
-        there = [one for one in parts if ids[one.topic] is not None]
-        first, end = (_offsets(client, there, spec) for spec in (_SPEC.earliest(), _SPEC.latest()))
+        wanted = TopicCollection(sorted({topic for topic, _ in places}))
+        topics, deaf = _answers(client.describe_topics(wanted, request_timeout=_SECONDS))
+        silent = {place: deaf[place[0]] for place in places if place[0] in deaf}
+        led = {place: one for place in places if (one := _partition(topics.get(place[0]), place[1])) is not None}
+        silent |= dict.fromkeys((place for place in led if not led[place].leader), _LEADERLESS)
+        first, end, untold = _offsets(client, [place for place in led if led[place].leader])
     except KafkaException as error:
         raise RetryableError(f"Kafka at {servers} does not answer: {error.args[0].str()}") from error
-    return {place: Ends(str(ids[place[0]].topic_id), first[place], end[place]) for place in first.keys() & end.keys()}
+    ids = {topic: str(found.topic_id) for topic, found in topics.items()}
+    ends = {place: Ends(ids[place[0]], first[place], end[place]) for place in first.keys() & end.keys()}
+    answers = Answers(ends, silent | untold)
+    if answers.silent and not ends:
+        raise RetryableError(answers.words(servers))
+    return answers
 
 
-def _offsets(client: AdminClient, parts: list[TopicPartition], spec: OffsetSpec) -> Mapping[Place, int]:
-    if not parts:
-        return {}
-    asked = client.list_offsets(dict.fromkeys(parts, spec), request_timeout=_SECONDS)
-    found = {(part.topic, part.partition): _known(future) for part, future in asked.items()}
-    return {place: one.offset for place, one in found.items() if one is not None}
+def pause_after(seconds: float, *, others_wait: bool) -> float:
+    """Until those that were silent are asked for again, when asking took so many seconds.
+
+    While one is asked for, nothing is read of others (`others_wait`): that is to be a small share of the time.
+    """
+    return min(max(_PAUSE, _SHARE * seconds), _LONGEST_PAUSE) if others_wait else _PAUSE
 
 
-def _known(future: Any) -> Any:
-    """None for a topic that is gone."""
-    try:
-        return future.result()
-    except KafkaException as error:
-        if error.args[0].code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.UNKNOWN_TOPIC_ID):
-            return None
-        raise
+def _offsets(
+    client: AdminClient, places: Sequence[Place]
+) -> tuple[dict[Place, int], dict[Place, int], dict[Place, str]]:
+    """The first offsets and the ends, and why some are not known. Asked at once: who is silent is waited for once."""
+    if not places:
+        return {}, {}, {}
+    asked = [
+        client.list_offsets({TopicPartition(*place): spec for place in places}, request_timeout=_SECONDS)
+        for spec in (_SPEC.earliest(), _SPEC.latest())
+    ]
+    (first, deaf), (end, deaf_too) = (
+        _answers({(part.topic, part.partition): future for part, future in one.items()}) for one in asked
+    )
+    both = first.keys() & end.keys()
+    unknown = dict.fromkeys((place for place in both if min(first[place].offset, end[place].offset) < 0), _NO_END)
+    return (
+        {place: one.offset for place, one in first.items() if place not in unknown},
+        {place: one.offset for place, one in end.items() if place not in unknown},
+        deaf | deaf_too | unknown,
+    )
+
+
+def _partition(topic: Any, number: int) -> Any:
+    return None if topic is None else next((one for one in topic.partitions if one.id == number), None)
+
+
+def _answers(asked: Mapping[_Asked, Any]) -> tuple[dict[_Asked, Any], dict[_Asked, str]]:
+    """What became of futures, and the reasons of those that failed; topics that are gone are in neither."""
+    found, failed = {}, {}
+    for one, future in asked.items():
+        try:
+            found[one] = future.result()
+        except KafkaException as error:
+            if error.args[0].code() not in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.UNKNOWN_TOPIC_ID):
+                failed[one] = error.args[0].str()
+    return found, failed

@@ -9,7 +9,7 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Me
 from confluent_kafka.admin import AdminClient
 
 from ingestion.cdc.entering import entered, made, next_step, reason
-from ingestion.cdc.gaps import Ends, Place, ends_of
+from ingestion.cdc.gaps import Answers, Place, ends_of
 from ingestion.errors import FrazilError, RetryableError
 
 log = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ class Stream:
     def pause(self, places: Iterable[Place]) -> None:
         self._consumer.pause([TopicPartition(*place) for place in places])
 
-    def ends(self, places: Iterable[Place]) -> dict[Place, Ends]:
+    def ends(self, places: Iterable[Place]) -> Answers:
         """See `ends_of`."""
         if self._admin is None:
             self._admin = made(AdminClient, {**self._config, "log_level": 0})

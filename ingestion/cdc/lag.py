@@ -49,7 +49,10 @@ class Behind:
         self._consumer.close()
 
     def look(self) -> list[Lag]:
-        """Every partition of the source's topics, in their order. Raises RetryableError before there are any."""
+        """Every partition of the source's topics, in their order.
+
+        Raises RetryableError before there are any, and when Kafka does not tell of one.
+        """
         try:
             client, known = entered(self._cluster.client(), _SECONDS)
             topics = sorted(topic for topic in known if self._pattern.fullmatch(topic))
@@ -59,7 +62,10 @@ class Behind:
                     f"run `frazil cdc register {self._source.name}`"
                 )
             places = [(topic, number) for topic in topics for number in known[topic].partitions]
-            ends, marks = ends_of(client, self._cluster.bootstrap, places), self._marks()
+            answers, marks = ends_of(client, self._cluster.bootstrap, places), self._marks()
+            if answers.silent:
+                raise RetryableError(answers.words(self._cluster.bootstrap))
+            ends = answers.ends
             said = self._said(places)
             found = [
                 self._lag(place, ends[place], marks.get(place), said.get(place)) for place in places if place in ends

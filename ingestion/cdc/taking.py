@@ -18,7 +18,7 @@ from ingestion.cdc import metrics
 from ingestion.cdc.envelope import Envelope, decoded
 from ingestion.cdc.flush import Pile
 from ingestion.cdc.followed import Followed, Tables
-from ingestion.cdc.gaps import Ends, Gap, GapError, Place, gap
+from ingestion.cdc.gaps import Ends, Gap, GapError, Place, gap, pause_after
 from ingestion.cdc.intake import Intake, Letters, Partition, Rejected, Taken
 from ingestion.cdc.kafka import Stream
 from ingestion.cdc.offsets import Copies, Offset, encoded_offset, key_of, stored_offset
@@ -30,7 +30,6 @@ from ingestion.errors import ContractError, FrazilError, RetryableError
 from ingestion.lake.append import AppendTable, MarkMovedError, Marks
 
 log = logging.getLogger(__name__)
-_PAUSE = 1.0  # seconds until lake and broker are asked again
 _LOOKED_AT = 100  # messages among which there is a change, or nothing is proven
 
 
@@ -167,29 +166,37 @@ class Holdings:
                 self.piles.pop(self._tables.raw_name(place[0]) or "", None)
 
     def _place(self, lost: Sequence[Partition]) -> None:
-        """Where these go on. One that cannot be told is asked last when they are asked again, after a second."""
+        """Where these go on. One that cannot be told is asked last when they are asked again, after a while."""
         if not lost:
             self.trouble = None
         if not lost or time.monotonic() < self._again_at:
             return
-        asked = None
+        began, asked = time.monotonic(), None
         try:
             self.trouble = None
-            ends = self.stream.ends([one.place for one in lost])
+            answers = self.stream.ends([one.place for one in lost])
+            if answers.silent:
+                self._troubled(answers.words(self.stream.servers))
             for asked in sorted(lost, key=lambda one: one.tries):
                 if asked.is_stopped:
                     self.stream.pause([asked.place])
                     asked.is_lost = False
-                elif asked.place in ends:  # else its topic was deleted, and is about to be taken from us
-                    self._begin(asked, ends[asked.place])
+                elif asked.place in answers.ends:  # else it is silent, or deleted and about to be taken from us
+                    self._begin(asked, answers.ends[asked.place])
                     asked.is_lost, asked.is_adrift = False, True
         except (RetryableError, SQLAlchemyError, OSError) as error:
             if asked is not None:
                 asked.tries += 1
-            self.trouble = RetryableError(" ".join(str(error).split())[:300])
-            log.warning("places_not_known", extra={"source": self._source.name, "reason": str(self.trouble)})
+            self._troubled(str(error))
         if any(one.is_lost for one in lost):
-            self._again_at = time.monotonic() + _PAUSE
+            now = time.monotonic()
+            others_wait = len(lost) < len(self.partitions)
+            self._again_at = now + pause_after(now - began, others_wait=others_wait)
+
+    def _troubled(self, reason: str) -> None:
+        self.trouble = RetryableError(" ".join(reason.split())[:300])
+        more = {"source": self._source.name, "reason": str(self.trouble), "next": "asked again"}
+        log.warning("places_not_known", extra=more)
 
     def _begin(self, partition: Partition, ends: Ends) -> None:
         """At its mark, or at the topic's beginning where there is none; what is lost before stops the table."""

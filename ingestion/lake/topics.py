@@ -15,7 +15,7 @@ from confluent_kafka import Message
 from pyiceberg.exceptions import NoSuchTableError
 from sqlalchemy.exc import SQLAlchemyError
 
-from ingestion.cdc.gaps import Ends, Gap, GapError, Place, gap
+from ingestion.cdc.gaps import Ends, Gap, GapError, Place, gap, pause_after
 from ingestion.cdc.kafka import MARKS_SECONDS, Stream
 from ingestion.errors import RetryableError
 from ingestion.lake.append import MarkMovedError
@@ -84,6 +84,8 @@ class TopicSink:
         self._held = 0
         self._flush_at = 0.0
         self._accepts_gaps = accepts_gaps
+        self._trouble: RetryableError | None = None
+        self._again_at = 0.0
         pattern = "^(" + "|".join(name.replace(".", r"\.") for name in sorted(topics)) + ")$"
         self._stream = Stream(kafka, group, pattern, self._given, self._taken)
 
@@ -108,6 +110,8 @@ class TopicSink:
                     raise
                 log.warning("turn_failed", extra={"reason": str(error), "next": "tried again"})
                 time.sleep(1.0)
+            if once and self._trouble is not None and time.monotonic() > deadline:
+                raise self._trouble
             if once and not self._stream.is_assigned and time.monotonic() > deadline:
                 raise RetryableError("the group gave no partition: another sink has them all")
         self._flush()
@@ -135,19 +139,39 @@ class TopicSink:
         self._stream.lost.clear()
 
     def _settle(self) -> None:
-        """Bring partitions that are new or were given up to their place, as far as the consumer lets us now.
+        """Bring partitions that are new or were given up to their place, as far as broker and consumer let us now.
 
-        Raises RetryableError when lake or broker do not answer, PermanentError for messages that Kafka has no longer.
+        One of which the broker tells nothing is asked for again; the others go on. Raises RetryableError when the lake
+        does not answer, PermanentError for messages that Kafka has no longer.
         """
         lost = [part for part in self._parts.values() if part.is_lost]
-        ends = self._stream.ends([part.place for part in lost]) if lost else {}
-        for part in lost:
-            if part.place in ends:  # else its topic was deleted, and is about to be taken from us
-                self._begin(part, ends[part.place])
-                part.is_lost, part.is_adrift = False, True
+        if not lost:
+            self._trouble = None
+        elif time.monotonic() >= self._again_at:
+            ends = self._ends(lost)
+            for part in lost:
+                if part.place in ends:  # else it is silent, or deleted and about to be taken from us
+                    self._begin(part, ends[part.place])
+                    part.is_lost, part.is_adrift = False, True
         for part in self._parts.values():
             if part.is_adrift:
                 part.is_adrift = not self._stream.seek(part.place, part.position)
+
+    def _ends(self, lost: Sequence[Part]) -> Mapping[Place, Ends]:
+        """Of those that the broker tells of; `_trouble` says why not of all."""
+        began, self._trouble = time.monotonic(), None
+        ends: Mapping[Place, Ends] = {}
+        try:
+            ends, silent = answers = self._stream.ends([part.place for part in lost])
+            if silent:
+                self._trouble = RetryableError(answers.words(self._stream.servers))
+        except RetryableError as error:
+            self._trouble = error
+        if self._trouble is not None:
+            log.warning("places_not_known", extra={"reason": str(self._trouble), "next": "asked again"})
+            now = time.monotonic()
+            self._again_at = now + pause_after(now - began, others_wait=len(lost) < len(self._parts))
+        return ends
 
     def _begin(self, part: Part, ends: Ends) -> None:
         topic, number = part.place
@@ -257,6 +281,7 @@ class TopicSink:
     def _given(self, places: Sequence[Place]) -> None:
         """These partitions are ours now."""
         self._parts.update({place: Part(place) for place in places})
+        self._again_at = 0.0
 
     def _taken(self, places: Sequence[Place], are_lost: bool) -> None:
         """Others get these partitions: what is held is committed first, while they are still ours."""

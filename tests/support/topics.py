@@ -97,8 +97,16 @@ class Topic:
         return sorted(table.scan().to_arrow()["id"].to_pylist())
 
 
+class Worker(Protocol):
+    """What reads topics until it is told to stop, as sinks of both kinds do."""
+
+    def run(self, should_stop: Callable[[], bool]) -> object: ...
+
+    def close(self) -> None: ...
+
+
 @contextmanager
-def at_work(sink: Sink) -> Iterator[None]:
+def at_work(sink: Worker) -> Iterator[None]:
     """The sink runs for as long as the block; its tables may have been stopped."""
     stop = threading.Event()
 

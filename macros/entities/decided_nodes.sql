@@ -1,6 +1,7 @@
 {#-
 decided_nodes(edges): what a steward or its source has put together is looked at as one record, so that nothing cuts it, and it
-counts as one. Returns
+counts as one. Where nothing is built, as for the documentation, nothing is decided: one step within the other, the text of
+all would have gigabytes. Returns
 
     edges     `edges` between such nodes and other records; the same relation where nothing is decided
     nodes     a kept table: record_key, node_key (the smallest record_key of the node) and is_torn; none where nothing is
@@ -8,7 +9,7 @@ counts as one. Returns
 -#}
 {% macro decided_nodes(edges) %}
     {% set is_decided = 'is_link and bits > 900' %}
-    {% if execute and is_building() and not rows_where(edges, is_decided) %}
+    {% if execute and (not is_building() or not rows_where(edges, is_decided)) %}
         {% do return({'edges': edges, 'nodes': none, 'is_torn': false}) %}
     {% endif %}
     {% set links = 'select key_low as record_a, key_high as record_b from ' ~ edges ~ ' as edges where ' ~ is_decided %}
@@ -25,7 +26,7 @@ counts as one. Returns
         ) as torn on components.component_key = torn.component_key
     {%- endset %}
     {% set nodes = kept_table('nodes', sql) %}
-    {% set is_torn = not (execute and is_building()) or rows_where(nodes, 'is_torn') > 0 %}
+    {% set is_torn = not execute or rows_where(nodes, 'is_torn') > 0 %}
     {% set between = kept_table('node_edges', edges_between_nodes(edges, nodes)) %}
     {% do return({'edges': between, 'nodes': nodes, 'is_torn': is_torn}) %}
 {% endmacro %}

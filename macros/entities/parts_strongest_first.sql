@@ -1,9 +1,9 @@
 {#-
 with_parts_strongest_first(edges, parts): `parts` (`parts_of_groups`, a kept table) with components for what no tier allows:
-records whose part is too large, or in conflict, in each tier that their links reach.
+records whose part is too large, or in conflict, in each tier that their links reach. Nothing is, where nothing is built.
 -#}
 {% macro with_parts_strongest_first(edges, parts) -%}
-    {%- if execute and is_building() and not rows_where(parts, 'is_left') -%}
+    {%- if execute and (not is_building() or not rows_where(parts, 'is_left')) -%}
         {{ return(parts) }}
     {%- endif -%}
     {%- set sql -%}

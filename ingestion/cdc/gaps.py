@@ -77,6 +77,7 @@ def ends_of(client: AdminClient, servers: str, places: Iterable[Place]) -> Answe
     if not places:
         return Answers({}, {})
     try:
+        client.list_topics(timeout=_SECONDS)  # else whom it asks was told minutes ago, and may have died
         wanted = TopicCollection(sorted({topic for topic, _ in places}))
         topics, deaf = _answers(client.describe_topics(wanted, request_timeout=_SECONDS))
         silent = {place: deaf[place[0]] for place in places if place[0] in deaf}

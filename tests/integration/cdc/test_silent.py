@@ -14,6 +14,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 from pyiceberg.catalog import Catalog
 
+from ingestion.cdc.gaps import ends_of
 from ingestion.cdc.sink import Limits
 from ingestion.errors import RetryableError
 from ingestion.lake.bus import bus_of
@@ -40,7 +41,7 @@ class SecondBroker:
 
     @property
     def client(self) -> dict[str, str]:
-        return {"bootstrap.servers": self.first.facts().address, "topic.metadata.refresh.interval.ms": "1000"}
+        return {"bootstrap.servers": self.first.facts().address}
 
     def name(self) -> str:
         return f"silent{next(self._numbers)}"
@@ -60,7 +61,7 @@ class SecondBroker:
             self._process = subprocess.Popen(
                 java_command(site, "kafka.Kafka", str(file), heap="256m"), cwd=self.folder, stdout=log, stderr=log
             )
-        until(lambda: self._brokers() == 2, "the second broker should join")
+        until(lambda: self.brokers() == 2, "the second broker should join")
 
     def kill(self) -> None:
         if self._process is not None:
@@ -68,16 +69,17 @@ class SecondBroker:
             self._process.wait()
             self._process = None
 
+    def brokers(self) -> int:
+        """How many there are in the first one's eyes: a dead one is, for some seconds."""
+        with suppress(KafkaException):
+            return len(AdminClient({**self.client, "log_level": 0}).list_topics(timeout=5).brokers)
+        return 0
+
     def _settings(self, site: Site) -> dict[str, str]:
         found = _values(site.data / "server.properties")
         place = f"PLAINTEXT://{HOST}:{free_port()}"
         more = {"process.roles": "broker", "node.id": "2", "listeners": place, "advertised.listeners": place}
         return found | more
-
-    def _brokers(self) -> int:
-        with suppress(KafkaException):
-            return len(AdminClient({**self.client, "log_level": 0}).list_topics(timeout=5).brokers)
-        return 0
 
 
 def _values(path: Path) -> dict[str, str]:
@@ -127,6 +129,22 @@ def test_the_others_go_on_and_the_silent_one_is_told_and_tried_again(
         cluster.start()
         items.put([101], partition=1)
         until(lambda: items.ids() == [0, 1, 2, 100, 101], "it should be tried again")
+
+
+def test_a_client_that_was_told_to_ask_the_dead_broker_asks_another(cluster: SecondBroker) -> None:
+    """Any broker may tell of topics; Kafka tells each client which one to ask, and the client keeps to it."""
+    cluster.start()
+    topic, client = cluster.name(), AdminClient({**cluster.client, "log_level": 0})
+    client.create_topics([NewTopic(topic, 1, replica_assignment=[[1]])])[topic].result()
+    until(lambda: topic in client.list_topics(timeout=10).topics, "it should be there")
+    cluster.kill()
+    until(lambda: client.list_topics(timeout=10).controller_id == 2, "it should be told to ask the dead one")
+    until(lambda: cluster.brokers() == 1, "the other clients should be told to ask the first one")
+
+    answers = ends_of(client, cluster.client["bootstrap.servers"], [(topic, 0)])
+
+    assert not answers.silent
+    assert answers.ends[(topic, 0)].end == 0
 
 
 def test_the_bus_goes_on_beside_a_silent_partition(

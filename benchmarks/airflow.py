@@ -22,7 +22,7 @@ from ingestion.webhooks.journal import Journal
 from tests.support.spark import link_jars
 
 ORDERS, CHANGED, ROUNDS = 2_000, 100, 2
-SECONDS = 600.0  # after that the runs of Airflow are given up: a busy machine would go on for an hour
+SECONDS = 1800.0  # after that the runs of Airflow are given up: a busy machine would go on for hours
 AIRFLOW_PYTHON = PROJECT_ROOT / ".venv-airflow" / "bin" / "python"
 BAR = 0.7
 

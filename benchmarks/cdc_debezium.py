@@ -12,8 +12,9 @@ from ingestion.settings import Settings
 from tests.support.bus import running_bus
 from tests.support.databases import TestPostgres, running
 
-ROWS = int(os.environ.get("FRAZIL_BENCH_ROWS", "400000"))
+ROWS = int(os.environ.get("FRAZIL_BENCH_ROWS", "1000000"))
 PAIRS = 5
+PATIENCE = 600.0  # seconds
 
 
 def main() -> None:
@@ -39,12 +40,12 @@ def _raw(shop: Shop, settings: Settings) -> float:
     """Until a reader sees the last row, the last flush included."""
     reader = Reader(shop, settings)
     with sink_process(shop, settings):
-        until(lambda: reader.look() == shop.rows, 180, "the sink to catch up")
+        until(lambda: reader.look() == shop.rows, PATIENCE, "the sink to catch up")
         shop.insert(1)
         until(lambda: reader.look() == shop.rows, 60, "the sink to be at work")
         started = time.perf_counter()
         shop.insert(ROWS)
-        until(lambda: reader.look() == shop.rows, 180, "the rows in raw")
+        until(lambda: reader.look() == shop.rows, PATIENCE, "the rows in raw")
         seconds = time.perf_counter() - started
     reader.close()
     return ROWS / seconds
@@ -68,7 +69,7 @@ def _null(shop: Shop) -> float:
     started, count = time.perf_counter(), 0
     shop.insert(ROWS)
     while count < ROWS:
-        if time.perf_counter() - started > 180:
+        if time.perf_counter() - started > PATIENCE:
             raise SystemExit(f"the null consumer saw {count} of {ROWS} events")
         count += len([message for message in consumer.consume(10_000, timeout=0.2) if message.error() is None])
     seconds = time.perf_counter() - started

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -91,15 +92,18 @@ class Stream:
         except KafkaException as error:
             raise RetryableError(f"Kafka at {self.servers}: {error.args[0].str()}") from error
         troubles = list(map(Message.error, messages))
-        if not self.ended and not self._arriving and not any(troubles):
+        if not any(troubles):
+            self._came(messages)
             return messages
-        good = []
-        for message, trouble in zip(messages, troubles, strict=True):
+        good: list[Message] = []
+        begin = 0
+        for number, trouble in enumerate(troubles):
             if trouble is None:
-                good.append(message)
-                self.ended.pop(_place(message), None)
-                self._arriving.discard(_place(message))
-            elif trouble.code() == KafkaError._PARTITION_EOF:
+                continue
+            good += self._came(messages[begin:number])
+            begin = number + 1
+            message = messages[number]
+            if trouble.code() == KafkaError._PARTITION_EOF:
                 self.ended[_place(message)] = message.offset() or 0
                 self._arriving.discard(_place(message))
             elif trouble.code() in _LOST:
@@ -109,7 +113,18 @@ class Stream:
                 self._say(trouble)
             else:
                 self._trouble = RetryableError(f"Kafka at {self.servers}: {trouble.str()}")
+        good += self._came(messages[begin:])
         return good
+
+    def _came(self, messages: list[Message]) -> list[Message]:
+        """Of the partitions of these, which are given back, more was to be read. Most partitions wait at their ends, so
+        places are looked at once a batch and not once a message."""
+        if messages and (self.ended or self._arriving):
+            places: set[Any] = set(zip(map(Message.topic, messages), map(Message.partition, messages), strict=True))
+            self._arriving -= places
+            for place in places & self.ended.keys():
+                del self.ended[place]
+        return messages
 
     def seek(self, place: Place, offset: int) -> bool:
         """Go on from there; False if that cannot be said yet, and then nothing may be taken from the partition."""

@@ -29,8 +29,7 @@ START = datetime(2026, 1, 5, 8, tzinfo=UTC)
 def main() -> None:
     """The copy is written first and not measured; Spark is warmed by a first build of it.
 
-    Measured as `frazil run` builds, with a project that is parsed once; the same by plain `dbt run`, which reads its
-    parsed project anew each time, is told beside it.
+    Measured as `frazil run` builds, with a project that is parsed once.
     """
     with tempfile.TemporaryDirectory(prefix="frazil-bench-staging-") as folder:
         lake = Lake(Settings(home=Path(folder).resolve()))
@@ -43,8 +42,6 @@ def main() -> None:
         full = min(_build(dbt, "all rows", full=True) for _ in range(2))
         changed = [_changed(raw, number, lambda: _build(dbt, f"{CHANGES} changes", full=False)) for number in range(3)]
         nothing = _build(dbt, "nothing new", full=False)
-        plain = [_changed(raw, number, lambda: _plain(lake, full=False)) for number in range(3, 6)]
-        plain_full = _plain(lake, full=True)
     ratio = sorted(changed)[1] / full
     facts = {
         "rows": ROWS,
@@ -52,8 +49,6 @@ def main() -> None:
         "full_seconds": round(full, 2),
         "changed_seconds": [round(one, 2) for one in changed],
         "nothing_new_seconds": round(nothing, 2),
-        "plain_dbt_full_seconds": round(plain_full, 2),
-        "plain_dbt_changed_seconds": [round(one, 2) for one in plain],
         "load": os.getloadavg()[0],
     }
     report("cdc_staging", ratio, "of full", "<= 0.2", ratio <= 0.2, facts)
@@ -70,12 +65,6 @@ def _build(dbt: Dbt, what: str, *, full: bool) -> float:
     started = time.perf_counter()
     results = dbt.build([MODEL], ["resource_type:test", "resource_type:unit_test"], [MODEL] if full else [])
     return _told(what, started, is_good=all(result.is_good for result in results))
-
-
-def _plain(lake: Lake, *, full: bool) -> float:
-    started = time.perf_counter()
-    lake.dbt("run", "--select", MODEL, *(["--full-refresh"] if full else []))
-    return _told(f"plain dbt, {'all rows' if full else 'changes'}", started)
 
 
 def _told(what: str, started: float, *, is_good: bool = True) -> float:

@@ -12,6 +12,7 @@ from ingestion.lake.catalog import open_catalog
 from ingestion.lake.sink import drain
 from ingestion.settings import PROJECT_ROOT, Settings
 from ingestion.webhooks.journal import Delivery, Journal
+from tests.support.parsing import parsed
 from tests.support.spark import session_for
 
 LAYERS = ("staging", "semantic", "analytics", "marts")
@@ -34,10 +35,11 @@ class Lake:
         drain(self.settings)
 
     def dbt(self, *words: str) -> None:
-        """One dbt command; fails the test with the failing nodes' messages."""
+        """One dbt command, in the session that is there; fails the test with the failing nodes' messages."""
         target = self.settings.home_dir / "dbt"
-        paths = ["--project-dir", str(self._project), "--target-path", str(target), "--log-path", str(target / "logs")]
-        done = dbtRunner().invoke([*words, "--quiet", *paths])
+        paths = ["--target-path", str(target), "--log-path", str(target / "logs"), "--log-level-file", "info"]
+        options = ["--quiet", "--target", "started", "--no-write-json", *paths]
+        done = dbtRunner(parsed(self._project, words)).invoke([*words, *options, "--project-dir", str(self._project)])
         failed = [f"{one.node.name}: {one.message}" for one in getattr(done.result, "results", []) if one.failures]
         errors = [
             f"{one.node.name}: {one.message}" for one in getattr(done.result, "results", []) if one.status == "error"

@@ -1,0 +1,41 @@
+"""The dbt project as it was parsed: once for all lakes of a run, and anew when a test has changed a file of it."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from dbt.cli.main import dbtRunner
+from dbt.contracts.graph.manifest import Manifest
+
+_PARTS = ("dbt_project.yml", "macros", "models", "seeds", "snapshots", "tests/dbt")
+_MOST = 4  # projects that are kept: each takes tens of megabytes
+_VARIABLES = "--vars"
+_found: dict[tuple[Path, str], tuple[frozenset[tuple[str, int, int]], Manifest]] = {}
+
+
+def parsed(project: Path, words: Sequence[str]) -> Manifest:
+    """For a command of those `words`; nothing in it is of the lake that is built. Fails the test with dbt's words."""
+    variables = words[words.index(_VARIABLES) + 1] if _VARIABLES in words else "{}"
+    files = frozenset(_files(project))
+    known = _found.get((project, variables))
+    if known is None or known[0] != files:
+        known = _found[(project, variables)] = (files, _parse(project, variables))
+        if len(_found) > _MOST:
+            del _found[next(iter(_found))]
+    return known[1]
+
+
+def _files(project: Path) -> Iterator[tuple[str, int, int]]:
+    for part in _PARTS:
+        for path in [project / part, *(project / part).rglob("*")]:
+            if path.is_file():
+                found = path.stat()
+                yield str(path), found.st_mtime_ns, found.st_size
+
+
+def _parse(project: Path, variables: str) -> Manifest:
+    with TemporaryDirectory() as folder:
+        paths = ["--project-dir", str(project), "--target-path", folder, "--log-path", folder]
+        done = dbtRunner().invoke(["parse", "--quiet", _VARIABLES, variables, *paths])
+    assert isinstance(done.result, Manifest), done.exception
+    return done.result

@@ -155,7 +155,7 @@ class Server:
         draft.mkdir(mode=0o700)
         account.give(draft)
         self._say(f"{self.part.title}: creating {self._data}")
-        self.part.create(Site(programs, draft, 0, password), partial(run, folder=draft, account=account))
+        self.part.create(Site(programs, draft, 0, password, self._durable), partial(run, folder=draft, account=account))
         for path in draft.iterdir():
             account.give(path)
         draft.rename(self._data)

@@ -58,7 +58,8 @@ class MariaDb:
         program = str(site.programs / "scripts" / "mariadb-install-db")
         where = [f"--basedir={site.programs}", f"--datadir={site.data / 'cluster'}"]
         quiet = ["--no-defaults", "--force", "--skip-name-resolve", "--skip-test-db"]
-        run([program, *quiet, *where, "--auth-root-authentication-method=normal"])
+        sync = [] if site.durable else [f"--{name}={value}" for name, value in _WITHOUT_SYNC.items()]
+        run([program, *quiet, *where, "--auth-root-authentication-method=normal", *sync])
         first = site.data / "first.sql"
         first.write_text(_accounts(site.password), encoding="utf-8")
 

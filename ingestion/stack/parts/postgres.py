@@ -54,7 +54,8 @@ class Postgres:
         words = [program, "--pgdata", str(site.data / "cluster"), "--username", _USER, "--pwfile", str(password)]
         locale = ["--encoding", "UTF8", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--locale", "C"]
         try:
-            run([*words, "--auth", "scram-sha-256", *locale, "--no-instructions"])
+            sync = [] if site.durable else ["--no-sync"]
+            run([*words, "--auth", "scram-sha-256", *locale, "--no-instructions", *sync])
         finally:
             password.unlink()
 

@@ -18,6 +18,7 @@ from ingestion.bulk.sources import DatabaseSource
 from ingestion.errors import PermanentError, UsageError
 
 Offset = Mapping[str, Any]
+Stored = Callable[[], Offset | None]  # asks Connect where a connector goes on
 _SLOT = """
 select confirmed_flush_lsn::text, coalesce(wal_status, ''), active,
        coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn), 0)::bigint
@@ -108,9 +109,12 @@ def _check_slot(source: DatabaseSource, slot: Slot | None) -> Slot:
     return slot
 
 
-def starting_offset(source: DatabaseSource, copies: Copies, stored: Offset | None) -> Offset | None:
-    """The offset to begin at; None: go on from the `stored` one. Raises LogLostError when neither can be."""
-    of_dialect: dict[str, Callable[[DatabaseSource, Copies, Offset | None], Offset | None]] = {
+def starting_offset(source: DatabaseSource, copies: Copies, stored: Stored) -> Offset | None:
+    """The offset to begin at; None: go on from the `stored` one. Raises LogLostError when neither can be.
+
+    Connect is asked for `stored` behind the slot: a connector that runs moves its offset first, and then the slot.
+    """
+    of_dialect: dict[str, Callable[[DatabaseSource, Copies, Stored], Offset | None]] = {
         "postgres": _postgres,
         "mysql": _binlog,
         "oracle": _oracle,
@@ -159,9 +163,10 @@ def drop_log(source: DatabaseSource) -> None:
         connection.execute(f"drop publication if exists {quoted(name)}".encode())
 
 
-def _postgres(source: DatabaseSource, copies: Copies, stored: Offset | None) -> Offset | None:
+def _postgres(source: DatabaseSource, copies: Copies, stored: Stored) -> Offset | None:
     slot = _check_slot(source, slot_of(source))
-    if stored and slot.confirmed <= _reached(stored):
+    found = stored()
+    if found and slot.confirmed <= _reached(found):
         return None
     if slot.confirmed <= number(copies.first.position):
         return {"lsn": slot.confirmed}
@@ -187,9 +192,9 @@ def _is_within(stored: Offset, sizes: Mapping[str, int]) -> bool:
     return int(stored.get("pos") or 0) <= sizes.get(str(stored.get("file")), -1)
 
 
-def _binlog(source: DatabaseSource, copies: Copies, stored: Offset | None) -> Offset | None:
-    sizes = _binlogs(source)
-    if stored and _is_within(stored, sizes):
+def _binlog(source: DatabaseSource, copies: Copies, stored: Stored) -> Offset | None:
+    sizes, found = _binlogs(source), stored()
+    if found and _is_within(found, sizes):
         return None
     begin = beginning(source, copies.first)
     if begin is None:
@@ -201,7 +206,8 @@ def _binlog(source: DatabaseSource, copies: Copies, stored: Offset | None) -> Of
     return begin
 
 
-def _oracle(source: DatabaseSource, copies: Copies, stored: Offset | None) -> Offset | None:
-    if stored and stored.get("scn"):
+def _oracle(source: DatabaseSource, copies: Copies, stored: Stored) -> Offset | None:
+    found = stored()
+    if found and found.get("scn"):
         return None
     return beginning(source, min(copies.views.values(), key=lambda one: int(one.start)))

@@ -111,7 +111,7 @@ class Registration:
             self._client.create(name, config)
             self._client.wait(name, "STOPPED")
         try:  # what Connect knows of a deleted connector is seen once there is one again
-            begin = starting_offset(self._source, copies, self._stored())
+            begin = starting_offset(self._source, copies, self._stored)
         except LogLostError:
             if is_new:
                 self._client.delete(name)

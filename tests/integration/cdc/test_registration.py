@@ -18,7 +18,7 @@ from pyiceberg.catalog import Catalog
 from ingestion.bulk.dialects.base import by_name
 from ingestion.cdc.connect import SourceOffset
 from ingestion.cdc.connector_config import connector_config, tables_of
-from ingestion.cdc.handoff import LogLostError, slot_of, trouble
+from ingestion.cdc.handoff import LogLostError, copies_of, number, slot_of, starting_offset, trouble
 from ingestion.errors import UsageError
 from ingestion.settings import Settings
 from ingestion.stack.jvm import free_port
@@ -126,6 +126,20 @@ def test_a_table_without_a_copy_is_told(site: FollowedDatabase) -> None:
 
     assert found.not_loaded == (f"{site.schema}.later",)
     assert ids(site.events("later", has(1))) == [1]
+
+
+def test_a_connector_that_reads_on_while_it_is_registered_again_has_lost_nothing(pg: FollowedDatabase) -> None:
+    pg.load()
+    copies = copies_of(pg.catalog, pg.source, tables_of(pg.source))
+    name = f"frazil_{pg.name}"
+
+    def reading_on() -> dict[str, int]:
+        """Where it was when Connect was asked; it then commits a later place, and the slot follows."""
+        [[reached]] = pg.sql("update orders set note = 'b'", "select pg_current_wal_lsn()::text")
+        pg.sql("update orders set note = 'c'", f"select pg_replication_slot_advance('{name}', pg_current_wal_lsn())")
+        return {"lsn": number(reached)}
+
+    assert starting_offset(pg.source, copies, reading_on) is None
 
 
 def test_a_lost_slot_stops_with_the_command_that_loads_again(pg: FollowedDatabase) -> None:

@@ -112,7 +112,8 @@ def _check_slot(source: DatabaseSource, slot: Slot | None) -> Slot:
 def starting_offset(source: DatabaseSource, copies: Copies, stored: Stored) -> Offset | None:
     """The offset to begin at; None: go on from the `stored` one. Raises LogLostError when neither can be.
 
-    Connect is asked for `stored` behind the slot: a connector that runs moves its offset first, and then the slot.
+    A connector that runs moves on meanwhile: PostgreSQL's slot follows its offset, so the slot is asked first; a binary
+    log is ahead of it, so the log is asked last.
     """
     of_dialect: dict[str, Callable[[DatabaseSource, Copies, Stored], Offset | None]] = {
         "postgres": _postgres,
@@ -193,7 +194,8 @@ def _is_within(stored: Offset, sizes: Mapping[str, int]) -> bool:
 
 
 def _binlog(source: DatabaseSource, copies: Copies, stored: Stored) -> Offset | None:
-    sizes, found = _binlogs(source), stored()
+    found = stored()
+    sizes = _binlogs(source)
     if found and _is_within(found, sizes):
         return None
     begin = beginning(source, copies.first)

@@ -27,9 +27,10 @@ START = datetime(2026, 1, 5, 8, tzinfo=UTC)
 
 
 def main() -> None:
-    """The copy is written first and not measured; Spark is warmed by a first build of it.
+    """The copy is written first and not measured; Spark is warmed by a first build of either kind.
 
-    Measured as `frazil run` builds, with a project that is parsed once.
+    Measured as `frazil run` builds, with a project that is parsed once. Also without the time of a build that finds
+    nothing new, which both kinds contain whatever changed.
     """
     with tempfile.TemporaryDirectory(prefix="frazil-bench-staging-") as folder:
         lake = Lake(Settings(home=Path(folder).resolve()))
@@ -40,18 +41,21 @@ def main() -> None:
         dbt = Dbt(lake.settings)
         _build(dbt, "warming up", full=True)
         full = min(_build(dbt, "all rows", full=True) for _ in range(2))
-        changed = [_changed(raw, number, lambda: _build(dbt, f"{CHANGES} changes", full=False)) for number in range(3)]
+        warm, *changed = [_changed(raw, n, lambda: _build(dbt, f"{CHANGES} changes", full=False)) for n in range(4)]
         nothing = _build(dbt, "nothing new", full=False)
-    ratio = sorted(changed)[1] / full
+    change = sorted(changed)[1]
     facts = {
         "rows": ROWS,
         "changes": CHANGES,
         "full_seconds": round(full, 2),
+        "first_changed_seconds": round(warm, 2),
         "changed_seconds": [round(one, 2) for one in changed],
         "nothing_new_seconds": round(nothing, 2),
         "load": os.getloadavg()[0],
     }
-    report("cdc_staging", ratio, "of full", "<= 0.2", ratio <= 0.2, facts)
+    whole, net = change / full, (change - nothing) / (full - nothing)
+    report("cdc_staging", whole, "of full", "<= 0.2", whole <= 0.2, facts)
+    report("cdc_staging_net", net, "of full", "<= 0.2 less the time of an empty merge", net <= 0.2, facts)
 
 
 def _changed(raw: AppendTable, number: int, build: Callable[[], float]) -> float:

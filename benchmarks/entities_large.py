@@ -31,9 +31,10 @@ def main() -> None:
     with entity_lake() as lake:
         full = _full(lake, base)
         _report_accuracy(HARD, base, full)
-        after = _change(lake, full, new)
+        changed = _change(lake, full, new)
+        after = lake.entities()
         _ids(lake, full.entities, after)
-        _nothing_new(lake)
+        _wall(full, changed, _nothing_new(lake))
     with entity_lake() as lake:
         rebuilt = _full(lake, everything).entities
     same = agreement(after, rebuilt)
@@ -41,10 +42,12 @@ def main() -> None:
 
 
 def _warm() -> None:
-    """Spark's start and first compilations are no part of a build's time."""
+    """Spark's start and first compilations, of either kind of build, are no part of a build's time."""
+    records = people(EASY, 600, 9)
     with entity_lake() as lake:
-        lake.stage(people(EASY, 500, 9))
-        lake.build()
+        for part in (records.slice(0, 500), records.slice(500)):
+            lake.stage(part)
+            lake.build()
 
 
 def _full(lake: EntityLake, records: pa.Table) -> Full:
@@ -78,7 +81,8 @@ def _compared(mix: Mix, many: Scores, fewer: Scores, inputs: dict[str, object]) 
     report(f"entities_many_{mix.name}_precision", less, "below 95k", "<= 0.01", less <= 0.01, inputs)
 
 
-def _change(lake: EntityLake, full: Full, new: pa.Table) -> dict[str, str]:
+def _change(lake: EntityLake, full: Full, new: pa.Table) -> float:
+    """The seconds of the build after it."""
     lake.stage(new)
     before = lake.rows_written()
     seconds = lake.build()
@@ -86,17 +90,26 @@ def _change(lake: EntityLake, full: Full, new: pa.Table) -> dict[str, str]:
     inputs = {
         "records": RECORDS,
         "new_records": new.num_rows,
-        "full_seconds": round(full.seconds, 1),
-        "changed_seconds": round(seconds, 1),
         "rows_written_full": full.written,
         "rows_written_changed": written,
     }
     for table, name in (("er_candidate_edges", "scored_pairs"), ("entity_index", "index_rows")):
         share = written[f"semantic.{table}"] / full.written[f"semantic.{table}"]
         report(f"entities_change_{name}", share, "of full", "<= 0.03", share <= 0.03, inputs)
-    wall = seconds / full.seconds
-    report("entities_change_wall", wall, "of full", "<= 0.12", wall <= 0.12, inputs)
-    return lake.entities()
+    return seconds
+
+
+def _wall(full: Full, changed: float, nothing: float) -> None:
+    """Of the whole build, and without the time of one that finds nothing new, which both contain whatever changed."""
+    inputs = {
+        "records": RECORDS,
+        "full_seconds": round(full.seconds, 1),
+        "changed_seconds": round(changed, 1),
+        "nothing_new_seconds": round(nothing, 1),
+    }
+    whole, net = changed / full.seconds, (changed - nothing) / (full.seconds - nothing)
+    report("entities_change_wall", whole, "of full", "<= 0.12", whole <= 0.12, inputs)
+    report("entities_change_wall_net", net, "of full", "<= 0.12 less the time of an empty merge", net <= 0.12, inputs)
 
 
 def _ids(lake: EntityLake, before: dict[str, str], after: dict[str, str]) -> None:
@@ -119,12 +132,14 @@ def _resolves(entity: str, moved: dict[str, str], living: set[str]) -> bool:
     return False
 
 
-def _nothing_new(lake: EntityLake) -> None:
+def _nothing_new(lake: EntityLake) -> float:
+    """The seconds of a build that must not write anything."""
     before = lake.lake.snapshot_ids()
     seconds = lake.build()
     after = lake.lake.snapshot_ids()
     new = [name for name, ids in after.items() if ids != before.get(name)]
     report("entities_nothing_new", len(new), "snapshots", "0", not new, {"tables": new, "seconds": round(seconds, 1)})
+    return seconds
 
 
 def _difference(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:

@@ -28,9 +28,10 @@ def main() -> None:
     _accuracy(EASY)
     everything = people(HARD, RECORDS + int(RECORDS * SHARE), 1)
     base, new = everything.slice(0, RECORDS), everything.slice(RECORDS)
+    fewer = _of_fewer(HARD)
     with entity_lake() as lake:
         full = _full(lake, base)
-        _report_accuracy(HARD, base, full)
+        _report_accuracy(HARD, base, full, fewer)
         changed = _change(lake, full, new)
         after = lake.entities()
         _ids(lake, full.entities, after)
@@ -58,15 +59,19 @@ def _full(lake: EntityLake, records: pa.Table) -> Full:
 
 
 def _accuracy(mix: Mix) -> None:
-    records = people(mix, RECORDS, 1)
+    records, fewer = people(mix, RECORDS, 1), _of_fewer(mix)
     with entity_lake() as lake:
-        _report_accuracy(mix, records, _full(lake, records))
+        _report_accuracy(mix, records, _full(lake, records), fewer)
 
 
-def _report_accuracy(mix: Mix, records: pa.Table, full: Full) -> None:
-    few = people(mix, FEWER, 1)
+def _of_fewer(mix: Mix) -> Scores:
+    """In a lake of its own, which Spark turns to for good: before the lake of many is made."""
+    records = people(mix, FEWER, 1)
     with entity_lake() as lake:
-        fewer = scores(_full(lake, few).entities, truth_of(few))
+        return scores(_full(lake, records).entities, truth_of(records))
+
+
+def _report_accuracy(mix: Mix, records: pa.Table, full: Full, fewer: Scores) -> None:
     many = scores(full.entities, truth_of(records))
     inputs = {"records": RECORDS, "many": many._asdict(), "fewer_records": FEWER, "fewer": fewer._asdict()}
     _compared(mix, many, fewer, inputs)

@@ -23,18 +23,14 @@ from orchestration.include.commands import frazil
 from orchestration.include.databases import gated_sources, is_due, scheduled_sources
 from orchestration.include.defaults import task_defaults
 from orchestration.include.environment import ONE_BY_ONE
+from orchestration.include.kept import kept
 from orchestration.include.lateness import RunMade
-from orchestration.include.manifest import is_stale, load_manifest, write_manifest
+from orchestration.include.manifest import is_stale, models_in, write_manifest
 from orchestration.include.transform import transform_group
 
 DAG_ID = "clgraph_iceberg_pipeline"
 PUBLISHED = "frazil_published_marts"
 SETTINGS = Settings()
-MARTS = sorted(
-    node["name"]
-    for node in load_manifest(SETTINGS)["nodes"].values()
-    if node["resource_type"] == "model" and node["schema"] == "marts"
-)
 
 
 @task
@@ -89,7 +85,7 @@ def publish_marts() -> list[str]:
     """Tell other DAGs of each mart that is good and has changed."""
     published = json.loads(Variable.get(PUBLISHED, default="{}"))
     outlet_events = get_current_context()["outlet_events"]
-    changed = changed_marts(SETTINGS, MARTS, published)
+    changed = changed_marts(SETTINGS, models_in(SETTINGS, "marts"), published)
     for name, snapshot in changed.items():
         outlet_events[AssetAlias("changed_marts")].add(mart_asset(name), extra={"snapshot": str(snapshot)})
     Variable.set(PUBLISHED, json.dumps(published | changed))
@@ -113,26 +109,33 @@ def deadline() -> DeadlineAlert | None:
     )
 
 
-with DAG(
-    dag_id=DAG_ID,
-    description="Webhooks and databases into raw, then staging, semantic, analytics and marts",
-    doc_md=__doc__,
-    schedule=AssetOrTimeSchedule(
-        timetable=CronTriggerTimetable(SETTINGS.airflow_schedule, timezone="UTC"), assets=[raw_asset(SETTINGS)]
-    ),
-    catchup=False,
-    max_active_runs=1,
-    default_args=task_defaults(),
-    deadline=deadline(),
-    tags=["lake"],
-):
-    with TaskGroup("ingestion") as ingestion:
-        drain_journals()
-        for found, cron in scheduled_sources(SETTINGS).items():
-            load_in_bulk(found, cron)
-        for found, seconds in gated_sources(SETTINGS).items():
-            follow(found, seconds)
-    transform = transform_group(SETTINGS, retries=task_defaults(retries=1)["retries"])
-    published_marts, last = publish_marts(), end()
-    read_project() >> ingestion >> transform >> published_marts >> last
-    transform >> last
+def pipeline() -> DAG:
+    """The whole graph, as the manifest and config/sources.yaml have it now."""
+    with DAG(
+        dag_id=DAG_ID,
+        description="Webhooks and databases into raw, then staging, semantic, analytics and marts",
+        doc_md=__doc__,
+        schedule=AssetOrTimeSchedule(
+            timetable=CronTriggerTimetable(SETTINGS.airflow_schedule, timezone="UTC"),
+            assets=[raw_asset(SETTINGS, DAG_ID)],
+        ),
+        catchup=False,
+        max_active_runs=1,
+        default_args=task_defaults(),
+        deadline=deadline(),
+        tags=["lake"],
+    ) as dag:
+        with TaskGroup("ingestion") as ingestion:
+            drain_journals()
+            for found, cron in scheduled_sources(SETTINGS).items():
+                load_in_bulk(found, cron)
+            for found, seconds in gated_sources(SETTINGS).items():
+                follow(found, seconds)
+        transform = transform_group(SETTINGS, retries=task_defaults(retries=1)["retries"])
+        published_marts, last = publish_marts(), end()
+        read_project() >> ingestion >> transform >> published_marts >> last
+        transform >> last
+    return dag
+
+
+dag = kept(pipeline)

@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, AssetWatcher
+from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from asgiref.sync import sync_to_async
 
 from ingestion.settings import Settings
 
@@ -19,16 +21,17 @@ log = logging.getLogger(__name__)
 class NewDataTrigger(BaseEventTrigger):
     """Fires when deliveries wait in the journals or a raw table has rows that the last build has not read.
 
-    Looks every `seconds`, and fires once for what it sees, so what a run cannot read starts no run after run. While the
-    lake cannot be read it says so once and looks again.
+    Looks every `seconds` unless the DAG `reader` is running, which would be started for what it is about to build.
+    Fires once for what it sees, so what a run cannot read starts no run after run. While the lake cannot be read it
+    says so once and looks again.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, reader: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.seconds = seconds
+        self.seconds, self.reader = seconds, reader
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        return "orchestration.include.assets.NewDataTrigger", {"seconds": self.seconds}
+        return "orchestration.include.assets.NewDataTrigger", {"seconds": self.seconds, "reader": self.reader}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         settings = Settings()
@@ -36,7 +39,7 @@ class NewDataTrigger(BaseEventTrigger):
         trouble = ""
         while True:
             try:
-                found = await asyncio.to_thread(new_data, settings)
+                found = seen if await is_running(self.reader) else await asyncio.to_thread(new_data, settings)
             except Exception as error:  # whatever it is, the next look may succeed
                 if str(error) != trouble:
                     log.warning("cannot look for new data, and tries again: %s", error)
@@ -47,6 +50,12 @@ class NewDataTrigger(BaseEventTrigger):
                     yield TriggerEvent(found)  # type: ignore[no-untyped-call]
                 seen = found
             await asyncio.sleep(self.seconds)
+
+
+async def is_running(dag_id: str) -> bool:
+    """Whether a run of that DAG is under way or about to begin, as Airflow tells a trigger."""
+    count = sync_to_async(RuntimeTaskInstance.get_dr_count)  # its answer comes through the trigger's own event loop
+    return await count(dag_id=dag_id, states=["queued", "running"]) > 0
 
 
 def new_data(settings: Settings) -> dict[str, Any]:
@@ -70,9 +79,9 @@ def new_data(settings: Settings) -> dict[str, Any]:
     return found
 
 
-def raw_asset(settings: Settings) -> Asset:
-    """Raw data; an event of it starts a build."""
-    watcher = AssetWatcher(name="new_data", trigger=NewDataTrigger(settings.airflow_poll_seconds))
+def raw_asset(settings: Settings, reader: str) -> Asset:
+    """Raw data; an event of it starts a build by the DAG `reader`."""
+    watcher = AssetWatcher(name="new_data", trigger=NewDataTrigger(settings.airflow_poll_seconds, reader))
     return Asset(name="raw", uri="frazil://lake/raw", watchers=[watcher])
 
 

@@ -71,6 +71,12 @@ def load_manifest(settings: Settings) -> dict[str, Any]:
     return _load(file, file.stat().st_mtime_ns)
 
 
+def models_in(settings: Settings, schema: str) -> list[str]:
+    """Names of the models of one schema, sorted."""
+    nodes = load_manifest(settings)["nodes"].values()
+    return sorted(one["name"] for one in nodes if one["resource_type"] == "model" and one["schema"] == schema)
+
+
 def graph_of(file: Path) -> dict[str, list[str]]:
     """Node id to the nodes it depends on, for all that Airflow shows as tasks."""
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))

@@ -107,14 +107,14 @@ class Server:
         found = self.ask("GET", f"dags/{dag}/dagRuns?limit=100&order_by=run_after")
         return list(found["dag_runs"]) if found else []
 
-    def finished_run(self, number: int, dag: str = PIPELINE, seconds: float = 420) -> dict[str, Any]:
-        """A DAG's run of that number, waited for until it has ended."""
+    def finished_run(self, number: int, dag: str = PIPELINE, seconds: float = 420, every: float = 1) -> dict[str, Any]:
+        """A DAG's run of that number, waited for until it has ended; Airflow works for each look, `every` seconds."""
 
         def ended() -> bool:
             runs = self.runs(dag)
             return len(runs) > number and runs[number]["state"] in ("success", "failed")
 
-        wait_until(ended, seconds, self.last_words)
+        wait_until(ended, seconds, self.last_words, every)
         return self.runs(dag)[number]
 
     def tasks(self, run: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -157,9 +157,9 @@ def words_of(process: psutil.Process) -> str:
         return ""
 
 
-def wait_until(condition: Callable[[], bool], seconds: float, words: Callable[[], str]) -> None:
-    """Look every second; fails the test with `words` when the time is over."""
+def wait_until(condition: Callable[[], bool], seconds: float, words: Callable[[], str], every: float = 1) -> None:
+    """Look every so many seconds; fails the test with `words` when the time is over."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, words()
-        time.sleep(1)
+        time.sleep(every)

@@ -190,7 +190,7 @@ def test_a_database_with_a_lag_gate_is_waited_for(dags_folder: Path, tmp_path: P
         "sources:\n  shop:\n    lag_gate: 600\n  other:\n    schedule: 0 3 * * *\n", encoding="utf-8"
     )
     code = (
-        f"import runpy; dag = runpy.run_path({str(dags_folder / (PIPELINE + '.py'))!r})['transform'].dag; "
+        f"import runpy; dag = runpy.run_path({str(dags_folder / (PIPELINE + '.py'))!r})['dag']; "
         "print(*sorted(task.task_id for task in dag.tasks if task.task_id.startswith('ingestion.'))); "
         "print(*dag.get_task('ingestion.changes_shop').upstream_task_ids); "
         "build = dag.get_task('transform.dbt_producer_watcher'); "

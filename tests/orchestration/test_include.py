@@ -84,12 +84,25 @@ def test_waiting_deliveries_are_new_data_until_they_are_drained(settings: Settin
     assert new_data(settings) == {}
 
 
+@pytest.fixture
+def running(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether the pipeline runs: its last item is what Airflow, which is not here, would tell the trigger."""
+    answers = [False]
+
+    async def told(_: str) -> bool:
+        return answers[-1]
+
+    monkeypatch.setattr("orchestration.include.assets.is_running", told)
+    return answers
+
+
+@pytest.mark.usefixtures("running")
 def test_the_trigger_fires_once_for_what_it_sees(settings: Settings) -> None:
     receive(settings, 3)
 
     async def events() -> list[object]:
         found = []
-        stream = NewDataTrigger(0.05).run()
+        stream = NewDataTrigger(0.05, "pipeline").run()
         found.append((await anext(stream)).payload)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(anext(stream), 1)
@@ -98,6 +111,24 @@ def test_the_trigger_fires_once_for_what_it_sees(settings: Settings) -> None:
     assert asyncio.run(events()) == [{"worker-0": 3}]
 
 
+def test_a_run_under_way_is_not_followed_by_one_for_what_it_builds(settings: Settings, running: list[bool]) -> None:
+    receive(settings, 3)
+    running.append(True)
+
+    async def event() -> object:
+        stream = NewDataTrigger(0.05, "pipeline").run()
+        coming = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(1)
+        assert not coming.done()
+        drain(settings)
+        receive(settings, 5)  # two of them new
+        running.append(False)
+        return (await coming).payload
+
+    assert asyncio.run(asyncio.wait_for(event(), 240)) == {"worker-0": 5}
+
+
+@pytest.mark.usefixtures("running")
 def test_the_trigger_outlives_a_catalog_that_cannot_be_read(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -106,7 +137,7 @@ def test_the_trigger_outlives_a_catalog_that_cannot_be_read(
     catalog.mkdir()
 
     async def event() -> object:
-        stream = NewDataTrigger(0.05).run()
+        stream = NewDataTrigger(0.05, "pipeline").run()
         waiting = asyncio.ensure_future(anext(stream))
         while "cannot look for new data" not in caplog.text:
             await asyncio.sleep(0.05)

@@ -94,6 +94,8 @@ def test_new_data_starts_runs_that_tell_what_is_late_what_failed_and_repair_what
         receive(settings, 60, 5)
         fourth = airflow.finished_run(3)
         assert fourth["state"] == "success", airflow.last_words()
+        events = airflow.asset_events("raw")
+        assert [one for one in events if one["timestamp"] > fourth["start_date"]] == []  # of what it drained itself
     assert sold(settings) == 65
 
 

@@ -155,10 +155,10 @@ class Reader:
         self._catalog.close()
 
 
-def until(holds: Callable[[], bool], seconds: float, what: str) -> None:
-    """Wait for it, or end the benchmark with what did not come."""
+def until(holds: Callable[[], bool], seconds: float, what: str, every: float = 0.01) -> None:
+    """Wait for it, looking so often, or end the benchmark with what did not come."""
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
             raise SystemExit(f"the benchmark waited {seconds:.0f} seconds for {what}")
-        time.sleep(0.01)
+        time.sleep(every)

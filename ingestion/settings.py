@@ -68,6 +68,10 @@ class Settings(BaseSettings):
     stack_ports: dict[str, int] = Field(
         default={}, description='Fixed ports of the stack, as JSON: {"postgres": 5432}; else a free one.'
     )
+    stack_java_options: list[str] = Field(
+        default=[],
+        description='More options for the Java of Kafka and Connect, as JSON: ["-Xmx4g"]; they win over ours.',
+    )
 
     @cached_property
     def home_dir(self) -> Path:

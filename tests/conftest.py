@@ -1,5 +1,6 @@
 """Fixtures every test may use: a home of its own, its catalog, and a session of the process's one Spark for it."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from ingestion.stack import Server
 from tests.support.bus import TestBus, running_bus
 from tests.support.databases import TestMariaDb, TestPostgres, running
 from tests.support.spark import link_jars, session_for
+
+# Servers that live for some minutes pay for the optimising compiler and get nothing back; benchmarks do not come here.
+os.environ.setdefault("FRAZIL_STACK_JAVA_OPTIONS", '["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]')
 
 
 @pytest.fixture

@@ -35,9 +35,9 @@ def java_command(site: Site, main: str, *words: str, heap: str = "512m") -> list
     """`main` of the jars in `site.programs`/libs, logging as `log_settings` says."""
     java = find_java(site.programs.parent) / "bin" / "java"
     # Java 17 reads text in the locale's encoding (JEP 400 made it UTF-8 from 18 on); Debezium reads MariaDB's DDL so.
-    options = [f"-Xmx{heap}", "-XX:+UseG1GC", "-Djava.awt.headless=true", "-Dfile.encoding=UTF-8"]
+    options = [f"-Xmx{heap}", "-Djava.awt.headless=true", "-Dfile.encoding=UTF-8"]
     log = f"-Dlog4j2.configurationFile={site.data / LOG_SETTINGS}"
-    return [str(java), *options, log, "-cp", f"{site.programs}/libs/*", main, *words]
+    return [str(java), *options, log, *site.java_options, "-cp", f"{site.programs}/libs/*", main, *words]
 
 
 def log_settings(level: str, **levels: str) -> str:

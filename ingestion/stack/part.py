@@ -56,6 +56,7 @@ class Site:
     port: int
     password: str
     durable: bool = True
+    java_options: tuple[str, ...] = ()
     peers: Mapping[str, Facts] = field(default_factory=dict)
 
 

@@ -42,11 +42,15 @@ class Account:
 
 @dataclass(frozen=True)
 class Places:
-    """`artifacts` as fetched, `programs` unpacked from them, `state` with one folder per part."""
+    """`artifacts` as fetched, `programs` unpacked from them, `state` with one folder per part.
+
+    `java_options` are what the operator adds to the command of those parts that are run by Java.
+    """
 
     artifacts: Path
     programs: Path
     state: Path
+    java_options: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, settings: Settings) -> "Places":
@@ -57,14 +61,15 @@ class Places:
         `check_reachable` refuses it.
         """
         home = settings.home_dir / "stack"
+        options = tuple(settings.stack_java_options)
         if settings.stack_dir is not None:
             root = settings.stack_dir.expanduser().resolve()
-            return cls(home / "artifacts", root / "programs", root)
+            return cls(home / "artifacts", root / "programs", root, options)
         root = home
         if Account.current().uid is not None and _closed_folder(home) is not None:
             digest = hashlib.sha256(str(home).encode()).hexdigest()[:12]
             root = _FALLBACK / f"frazil-stack-{digest}"
-        return cls(home / "artifacts", root / "programs", root)
+        return cls(home / "artifacts", root / "programs", root, options)
 
     def make(self) -> None:
         """Create the folders and check that the servers' account can enter them and no other user owns them."""

@@ -139,7 +139,10 @@ class Server:
         return started if started is not None and started.identity.is_running() else None
 
     def _site(self, port: int, programs: Path = Path()) -> Site:
-        return Site(programs, self._data, port, self._password_file.read_text(encoding="utf-8"), self._durable)
+        return self._site_in(self._data, port, self._password_file.read_text(encoding="utf-8"), programs)
+
+    def _site_in(self, data: Path, port: int, password: str, programs: Path) -> Site:
+        return Site(programs, data, port, password, self._durable, self.places.java_options)
 
     def _create(self, programs: Path) -> None:
         """Make password and data; what was cut short is made anew, what is complete is kept."""
@@ -155,7 +158,7 @@ class Server:
         draft.mkdir(mode=0o700)
         account.give(draft)
         self._say(f"{self.part.title}: creating {self._data}")
-        self.part.create(Site(programs, draft, 0, password, self._durable), partial(run, folder=draft, account=account))
+        self.part.create(self._site_in(draft, 0, password, programs), partial(run, folder=draft, account=account))
         for path in draft.iterdir():
             account.give(path)
         draft.rename(self._data)

@@ -188,7 +188,9 @@ class _MariaDbTarget:
         return None if found is None or found[0] == _LOADING else str(found[0])
 
     def load(self, files: Files, comment: str, on_rows: OnRows) -> None:
-        self._holder.execute(f"create or replace database {self._name} comment '{_LOADING}'")
+        # not `create or replace`: only `drop database` takes tables that refer to each other in any order
+        self._holder.execute(f"drop database if exists {self._name}")
+        self._holder.execute(f"create database {self._name} comment '{_LOADING}'")
         self._fill(files, on_rows)
         self._holder.execute(f"alter database {self._name} comment '{comment}'")
 

@@ -203,6 +203,21 @@ def test_a_load_that_was_killed_is_begun_again(database_server: TestServer, afte
     assert is_whole(database_server, name)
 
 
+def test_a_load_that_was_killed_just_before_its_end_is_begun_again(database_server: TestServer) -> None:
+    name = "nearly"
+    ensure_shop([database_server.facts], 0.01, name=name)
+    if database_server.facts.scheme == "postgresql":
+        unfinished = f"alter database {name} rename to {name}_loading"
+    else:
+        unfinished = f"alter database {name} comment 'shop: loading'"
+    with database_server.connect(database_server.facts.database) as connection, connection.cursor() as cursor:
+        cursor.execute(unfinished)
+
+    ensure_shop([database_server.facts], 0.01, name=name)
+
+    assert is_whole(database_server, name)
+
+
 def test_processes_that_make_one_shop_at_once_wait_for_each_other(database_server: TestServer) -> None:
     processes = [loading(database_server.facts, "shared") for _ in range(3)]
 

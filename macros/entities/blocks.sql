@@ -46,7 +46,8 @@ that is in none, or is gone, is one row without a rule.
         stored.record_key,
         stored.rule,
         stored.block_hash,
-        stored.is_generic
+        stored.is_generic,
+        stored.is_active
     from {{ this }} {{ as_it_stands() }} as stored
     inner join ({{ changed_records_of(found) }}) as changed on stored.record_key = changed.record_key
 {%- endmacro %}
@@ -102,10 +103,37 @@ block only the size is looked up: those that many are in are in many runs, and s
 {%- endmacro %}
 
 {#-
-blocks_with_changes(found, before, sizes): the rows of changed records, those of others in blocks that turned (`sizes` are
-`changed_blocks_of`), and without a block those that are no more.
+stored_blocks(found, before, sizes): all rows of this table that may change: those of changed records (`before`), and, where
+is_turned, those of others in blocks that turned (`sizes` are `changed_blocks_of`).
 -#}
-{% macro blocks_with_changes(found, before, sizes) -%}
+{% macro stored_blocks(found, before, sizes) -%}
+    select
+        before.*,
+        false as is_turned
+    from {{ before }} as before
+    union all
+    select {{ small_side('turned') if is_small_part(found) }}
+        stored.record_key,
+        stored.rule,
+        stored.block_hash,
+        stored.is_generic,
+        stored.is_active,
+        true as is_turned
+    from {{ this }} {{ as_it_stands() }} as stored
+    inner join (
+        select block_hash
+        from {{ sizes }} as sizes
+        where is_turned
+    ) as turned on stored.block_hash = turned.block_hash
+    left join ({{ changed_records_of(found) }}) as changed on stored.record_key = changed.record_key
+    where changed.record_key is null
+{%- endmacro %}
+
+{#-
+blocks_with_changes(found, before, sizes, stored): the rows of changed records, those of others in blocks that turned
+(`stored_blocks`), and without a block those that are no more.
+-#}
+{% macro blocks_with_changes(found, before, sizes, stored) -%}
     select
         found.record_key,
         found.rule,
@@ -115,22 +143,15 @@ blocks_with_changes(found, before, sizes): the rows of changed records, those of
     from {{ found }} as found
     inner join {{ sizes }} as sizes on found.block_hash = sizes.block_hash
     union all
-    select {{ small_side('turned') if is_small_part(found) }}
+    select
         stored.record_key,
         stored.rule,
         stored.block_hash,
         stored.is_generic,
-        turned.is_active
-    from {{ this }} {{ as_it_stands() }} as stored
-    inner join (
-        select
-            block_hash,
-            is_active
-        from {{ sizes }} as sizes
-        where is_turned
-    ) as turned on stored.block_hash = turned.block_hash
-    left join ({{ changed_records_of(found) }}) as changed on stored.record_key = changed.record_key
-    where changed.record_key is null
+        sizes.is_active
+    from {{ stored }} as stored
+    inner join {{ sizes }} as sizes on stored.block_hash = sizes.block_hash
+    where stored.is_turned
     union all
     select
         before.record_key,

@@ -27,8 +27,18 @@ key_high and the rules that propose them. `blocks` is a query, `changed` a relat
     inner join {{ changed }} as changed on blocks.record_key = changed.record_key
 {%- endmacro %}
 
-{#- The stored pairs with a changed record that are none any more, as rows without a score. -#}
-{% macro pairs_no_more(changed, pairs) -%}
+{#- pairs_before(changed): the rows of this table that have a changed record. -#}
+{% macro pairs_before(changed) -%}
+    select {{ small_side('low') if is_small_part(changed) }} {{ small_side('high') if is_small_part(changed) }}
+        edges.*
+    from {{ this }} {{ as_it_stands() }} as edges
+    left join {{ changed }} as low on edges.key_low = low.record_key
+    left join {{ changed }} as high on edges.key_high = high.record_key
+    where low.record_key is not null or high.record_key is not null
+{%- endmacro %}
+
+{#- pairs_no_more(before, pairs): of `pairs_before` those that are pairs no more, as rows without a score. -#}
+{% macro pairs_no_more(before, pairs) -%}
     select
         stored.key_low,
         stored.key_high,
@@ -38,15 +48,7 @@ key_high and the rules that propose them. `blocks` is a query, `changed` a relat
             cast(null as decimal(7, 2)) as {{ name }}_bits,
         {% endfor -%}
         cast(null as decimal(8, 2)) as score_bits
-    from (
-        select {{ small_side('low') if is_small_part(changed) }} {{ small_side('high') if is_small_part(changed) }}
-            edges.key_low,
-            edges.key_high
-        from {{ this }} {{ as_it_stands() }} as edges
-        left join {{ changed }} as low on edges.key_low = low.record_key
-        left join {{ changed }} as high on edges.key_high = high.record_key
-        where low.record_key is not null or high.record_key is not null
-    ) as stored
+    from {{ before }} as stored
     left join {{ pairs }} as pairs on stored.key_low = pairs.key_low and stored.key_high = pairs.key_high
     where pairs.key_low is null
 {%- endmacro %}

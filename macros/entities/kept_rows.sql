@@ -12,6 +12,14 @@ counts the rows of what is computed from a kept step, `after`, that has many.
 {% endmacro %}
 
 {#-
+step_of_many(name, sql, after): as `cached_step` where `after` is a kept step of many rows, a part of the lake: of a few rows
+a query costs less than keeping them, and most of a lake is not held twice.
+-#}
+{% macro step_of_many(name, sql, after) %}
+    {% do return(cached_step(name, sql) if not after.startswith('(') and is_small_part(after) else '(\n' ~ sql ~ '\n)') %}
+{% endmacro %}
+
+{#-
 few_rows(sql, columns, most): the rows of a query as lists of texts, null for null; null itself if there are more than
 `most` (`var('most_literal_rows')`), or where nothing is built.
 -#}

@@ -22,29 +22,18 @@ decision names the record, which may be unknown: it is gone unless the index or 
     from ({{ records }}) as records
     left join {{ this }} {{ as_it_stands() }} as stored on records.source = stored.source and records.source_id = stored.source_id
     {%- else -%}
-    {%- set is_part = is_small_part(changed) -%}
     select
         record_key,
         max(entity_id) as stored_entity_id,
         max(created_at) as stored_created_at,
         coalesce(bool_or(is_gone), true) as is_gone
     from (
-        select {{ small_side('resolved') if is_part }}
+        select
             {{ record_key() }} as record_key,
-            stored.entity_id,
-            stored.created_at,
+            entity_id,
+            created_at,
             false as is_gone
-        from {{ this }} {{ as_it_stands() }} as stored
-        inner join (
-            select {{ small_side('affected') if is_part }} distinct resolution_group
-            from {{ this }} {{ as_it_stands() }} as members
-            inner join (
-                select distinct record_key
-                from (
-                    {{ changed_and_linked(changed, edges, decisions) }}
-                ) as keys
-            ) as affected on {{ record_key() }} = affected.record_key
-        ) as resolved on stored.resolution_group = resolved.resolution_group
+        from {{ looked_up(step_of_many('stored', touched_groups(changed, edges, decisions), changed)) }} as stored
         union all
         select
             record_key,
@@ -55,6 +44,24 @@ decision names the record, which may be unknown: it is gone unless the index or 
     ) as both_kinds
     group by record_key
     {%- endif -%}
+{%- endmacro %}
+
+{#- The stored rows of all groups that changed records, and those they are linked to, were in. -#}
+{% macro touched_groups(changed, edges, decisions) -%}
+    {%- set is_part = is_small_part(changed) -%}
+    select {{ small_side('resolved') if is_part }}
+        stored.*
+    from {{ this }} {{ as_it_stands() }} as stored
+    inner join (
+        select {{ small_side('affected') if is_part }} distinct resolution_group
+        from {{ this }} {{ as_it_stands() }} as members
+        inner join (
+            select distinct record_key
+            from (
+                {{ changed_and_linked(changed, edges, decisions) }}
+            ) as keys
+        ) as affected on {{ record_key() }} = affected.record_key
+    ) as resolved on stored.resolution_group = resolved.resolution_group
 {%- endmacro %}
 
 {% macro changed_and_linked(changed, edges, decisions) -%}

@@ -66,7 +66,7 @@ row may also turn out to be missing in a copy, and the other way round.
         {{ is_later_change('candidates', 'stored', columns) }} as _is_whole
         {%- endif %}
     from {{ candidates }} as candidates
-    left join {{ stored_rows_of(candidates, target) if are_few else target ~ ' ' ~ as_it_stands() }} as stored
+    left join {{ stored_rows_of(candidates, target, are_few) }} as stored
         on {{ keys_equal('candidates', 'stored') }}
     where stored.{{ key_columns()[0] }} is null or {{ is_later('candidates', 'stored', columns) }}
     {%- if compares %}
@@ -112,7 +112,7 @@ of, read again in case an older row with one of them has come since.
         {{ is_gone('candidates') }} as _is_gone,
         stored.{{ key_columns()[0] }} is null as _is_new
     from {{ candidates }} as candidates
-    left join {{ stored_rows_of(candidates, target) if are_few else target ~ ' ' ~ as_it_stands() }} as stored
+    left join {{ stored_rows_of(candidates, target, are_few) }} as stored
         on {{ keys_equal('candidates', 'stored') }}
     where
         {{ keys_present('candidates') }}
@@ -130,14 +130,46 @@ of, read again in case an older row with one of them has come since.
     {%- endif -%}
 {%- endmacro %}
 
-{#- The rows of the stored table whose keys are among these few. -#}
-{% macro stored_rows_of(candidates, target) -%}
+{#- What the candidates are compared with: what the model has `looked_up`, the rows of their few keys, or the whole table. -#}
+{% macro stored_rows_of(candidates, target, are_few) -%}
+    {%- if model.unique_id in run_state().looked_up -%}
+    {{ run_state().looked_up[model.unique_id] }}
+    {%- elif not are_few -%}
+    {{ target }} {{ as_it_stands() }}
+    {%- else -%}
     (
         select {{ small_side('wanted') }} found.*
         from {{ target }} {{ as_it_stands() }} as found
         left semi join {{ candidates }} as wanted on {{ keys_equal('found', 'wanted') }}
     )
+    {%- endif -%}
 {%- endmacro %}
+
+{#- Rows that only arrive differ from nothing: the stored columns are not read, but for the keys. -#}
+{% macro note_if_new(candidates, target) %}
+    {% set sql -%}
+        select {{ small_side('wanted') }} 1
+        from {{ target }} {{ as_it_stands() }} as found
+        left semi join {{ candidates }} as wanted on {{ keys_equal('found', 'wanted') }}
+        limit 1
+    {%- endset %}
+    {% if model.unique_id not in run_state().looked_up and not run_query(sql).rows %}
+        {% do run_state().looked_up.update({
+            model.unique_id: '(select * from ' ~ target ~ ' ' ~ as_it_stands() ~ ' where false)',
+        }) %}
+    {% endif %}
+{% endmacro %}
+
+{#-
+looked_up(rows): says that a relation has all stored rows whose keys this model may write, with all columns but stamps: what
+differs from them is then found without another look through the table. Not where `rows` are no kept step: a query of few.
+-#}
+{% macro looked_up(rows) %}
+    {% if execute and is_building() and not rows.startswith('(') %}
+        {% do run_state().looked_up.update({model.unique_id: rows}) %}
+    {% endif %}
+    {% do return(rows) %}
+{% endmacro %}
 
 {#- `meta.gone_without` names a column that no living row lacks: where it is null, the row says that its key is gone. -#}
 {% macro is_gone(side) -%}

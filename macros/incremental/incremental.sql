@@ -69,6 +69,9 @@ The one way tables above raw are written on Spark: compute what differs from the
         {% if not is_kept or row_count < counts.all %}
             {% set repeats = not is_kept or counts.repeating %}
             {% set tests = row_tests() if not row_count else {} %}
+            {% if are_few and counts.all > var('most_literal_rows') and not merges_by_position() %}
+                {% do note_if_new(candidates, target) %}
+            {% endif %}
             {% set row_count = row_count + merge_candidates(candidates, target, columns, are_few, repeats, tests) %}
         {% endif %}
     {% endif %}
@@ -182,6 +185,7 @@ Returns the names of the model's columns, in order.
             ~ '; build it once with --full-refresh') }}
     {% elif added %}
         {% do alter_relation_add_remove_columns(existing, added, none) %}
+        {% do run_state().looked_up.pop(model.unique_id, none) %}
     {% endif %}
     {% do return(wanted | map(attribute='name') | list) %}
 {% endmacro %}

@@ -7,6 +7,7 @@ run_state(): what the nodes of one dbt run know together; it begins empty, with 
     held        ids of the tests that every row written in this run has passed (`row_tests`)
     kept        {id of a model: the steps it keeps until it is done}
     counted     {name of a kept step: its rows}
+    looked_up   {id of a model: a kept step, all that is stored of what it may write (`looked_up`)}
     log_alone   {id of a model that reads nothing but what a database's log brought since: what `log_told` says of it}
 
 A manifest outlives a run where runs share a process, and so would this: it belongs to one invocation.
@@ -16,7 +17,7 @@ A manifest outlives a run where runs share a process, and so would this: it belo
     {% if state.get('invocation_id') != invocation_id %}
         {% do state.update({
             'invocation_id': invocation_id, 'watermarks': none, 'unchanged': [], 'converted': [], 'held': [],
-            'kept': {}, 'counted': {}, 'log_alone': {},
+            'kept': {}, 'counted': {}, 'looked_up': {}, 'log_alone': {},
         }) %}
     {% endif %}
     {% do return(state) %}

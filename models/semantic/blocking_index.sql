@@ -15,7 +15,7 @@
 {%- if is_incremental() -%}
     {%- set found = kept_rows('found', found_blocks(changed_records), types, as_table=false) -%}
     {%- set before = kept_rows(
-        'before', blocks_before(found), types, as_table=false, after=found
+        'before', blocks_before(found), dict(types, is_active='boolean'), as_table=false, after=found
     ) -%}
     {%- set sizes = kept_rows(
         'sizes',
@@ -24,6 +24,7 @@
         as_table=false,
         after=before
     ) -%}
+    {%- set stored = looked_up(step_of_many('stored', stored_blocks(found, before, sizes), before)) -%}
 {%- else -%}
     {%- set found = cached_step('found', found_blocks(changed_records)) -%}
 {%- endif -%}
@@ -33,7 +34,7 @@ with
 
 blocks as (
 
-    {{ blocks_with_changes(found, before, sizes) if is_incremental() else blocks_of_all(found) }}
+    {{ blocks_with_changes(found, before, sizes, stored) if is_incremental() else blocks_of_all(found) }}
 
 )
 

@@ -30,6 +30,7 @@
         'pairs', pair_sql, {'key_low': text, 'key_high': text, 'rules': text}, as_table=false, after=changed
     ) -%}
     {%- set compared = cached_step('compared', comparable_records(records, blocks, pairs)) -%}
+    {%- set before = looked_up(step_of_many('before', pairs_before(changed), changed)) -%}
 {%- else -%}
     {%- set pairs = cached_step('pairs', pair_sql) -%}
     {%- set compared = '(' ~ comparable_records(records, blocks) ~ ')' -%}
@@ -43,7 +44,7 @@ scored as (
     {{ scored_pairs(pairs, compared) }}
     {% if is_incremental() %}
         union all
-        {{ pairs_no_more(changed, pairs) }}
+        {{ pairs_no_more(before, pairs) }}
     {% endif %}
 
 )

@@ -108,11 +108,10 @@ def a_query(*arguments: object, **options: object) -> str:
     return "select * from pairs"
 
 
-candidate_pairs = scored_pairs = pairs_no_more = touched_records = edges_among = a_query
+candidate_pairs = scored_pairs = pairs_before = pairs_no_more = touched_records = edges_among = a_query
 accepted_edges = members_of_entities = pair_decisions = with_merges = a_query
-counted_entities = blocks_before = changed_blocks_of = blocks_with_changes = blocks_of_all = comparable_records = (
-    a_query
-)
+counted_entities = blocks_before = changed_blocks_of = stored_blocks = blocks_with_changes = a_query
+blocks_of_all = comparable_records = a_query
 
 
 def level_text(name: str) -> str:
@@ -123,6 +122,16 @@ def level_text(name: str) -> str:
 def kept_rows(name: str, sql: str, columns: dict[str, str], **options: object) -> str:
     """The query as a relation."""
     return name
+
+
+def step_of_many(name: str, sql: str, after: str) -> str:
+    """The query as a relation."""
+    return name
+
+
+def looked_up(rows: str) -> str:
+    """The relation."""
+    return rows
 
 
 def is_small_part(kept: str) -> bool:

@@ -87,6 +87,11 @@ class Settings(BaseSettings):
         return f"file://{self.home_dir}/warehouse"
 
     @property
+    def steps_dir(self) -> Path:
+        """What builds keep until they are done; profiles.yml tells Spark of it."""
+        return self.home_dir / "steps"
+
+    @property
     def journal_dir(self) -> Path:
         return self.home_dir / "journal"
 

@@ -66,6 +66,7 @@ def run(tables: tuple[str, ...], as_json: bool) -> None:
     from ingestion.lake.maintenance.plan import plan_lake
     from ingestion.lake.maintenance.policy import policies
     from ingestion.lake.maintenance.run import Maintenance
+    from ingestion.lake.maintenance.steps import remove_left_steps
     from ingestion.runtime.spark import spark_session
 
     settings = Settings()
@@ -74,6 +75,7 @@ def run(tables: tuple[str, ...], as_json: bool) -> None:
         catalog = open_catalog(settings)
         plans = plan_lake(catalog, policies(Dbt(settings).manifest), tables)
         done = Maintenance(catalog, lambda: spark_session(settings)).carry_out(plans)
+        remove_left_steps(settings.steps_dir, datetime.now(UTC))
     rows = [
         {
             "table": one.name,

@@ -8,7 +8,7 @@ post-hook, and shows what they read with `reads(sql)`: the run's end looks for p
 {% endmacro %}
 
 {#-
-kept_table(name, sql): the same as a table. Of a cached step the engine plans again all that it was computed from, in each
+kept_table(name, sql): the same in files. Of a cached step the engine plans again all that it was computed from, in each
 query that reads it: where steps stand on steps that takes longer than any work.
 -#}
 {% macro kept_table(name, sql) %}
@@ -23,18 +23,14 @@ query that reads it: where steps stand on steps that takes longer than any work.
         {% do return('(\n' ~ sql ~ '\n)') %}
     {% endif %}
     {% do run_state().kept.setdefault(model.unique_id, []).append((kind, table)) %}
-    {% if kind == 'kept_result' %}
-        {% do return(kept_result(table, sql)) %}
-    {% endif %}
-    {% do run_query('create or replace table metadata.' ~ table ~ ' as ' ~ sql) %}
-    {% do return('metadata.' ~ table) %}
+    {% do return(kept_result(table, sql) if kind == 'kept_result' else kept_files(table, sql)) %}
 {% endmacro %}
 
 {#- The last ones first: what a step was computed from must not be planned again without it. -#}
 {% macro drop_steps() %}
     {% if execute %}
         {% for kind, table in run_state().kept.pop(model.unique_id, []) | reverse %}
-            {% do drop_kept_result(table) if kind == 'kept_result' else drop_with_files('metadata.' ~ table) %}
+            {% do drop_kept_result(table) if kind == 'kept_result' else drop_kept_files(table) %}
         {% endfor %}
     {% endif %}
 {% endmacro %}

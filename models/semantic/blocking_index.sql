@@ -24,7 +24,9 @@
         as_table=false,
         after=before
     ) -%}
-    {%- set stored = looked_up(step_of_many('stored', stored_blocks(found, before, sizes), before)) -%}
+    {%- set stored = looked_up(
+        step_of_many('stored', stored_blocks(found, before, sizes), before)
+    ) -%}
 {%- else -%}
     {%- set found = cached_step('found', found_blocks(changed_records)) -%}
 {%- endif -%}
@@ -34,7 +36,11 @@ with
 
 blocks as (
 
-    {{ blocks_with_changes(found, before, sizes, stored) if is_incremental() else blocks_of_all(found) }}
+    {% if is_incremental() %}
+        {{ blocks_with_changes(found, before, sizes, stored) }}
+    {% else %}
+        {{ blocks_of_all(found) }}
+    {% endif %}
 
 )
 

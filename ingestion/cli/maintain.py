@@ -75,7 +75,8 @@ def run(tables: tuple[str, ...], as_json: bool) -> None:
         catalog = open_catalog(settings)
         plans = plan_lake(catalog, policies(Dbt(settings).manifest), tables)
         done = Maintenance(catalog, lambda: spark_session(settings)).carry_out(plans)
-        remove_left_steps(settings.steps_dir, datetime.now(UTC))
+        if not tables:
+            remove_left_steps(settings.steps_dir, datetime.now(UTC))
     rows = [
         {
             "table": one.name,

@@ -18,7 +18,7 @@ class Source(msgspec.Struct, gc=False):
 
     table: str
     schema: str | None = None
-    db: str | None = None
+    db: Any = None  # a text where it is asked for: where there is no schema
     ts_ms: int = 0
     ts_us: int | None = None
     lsn: int | None = None

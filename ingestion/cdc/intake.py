@@ -157,7 +157,7 @@ class Intake:
     def _whole(self, partition: Partition, values: Sequence[bytes], ranking: Ranking) -> Whole | None:
         """The usual case at once: every message is a row as it is now, of this table. None for any other."""
         events = self.followed.usual.read(values) if values and ranking.places_all else None
-        all_placed = None if events is None else ranking.place_all(events.sources, partition.last)
+        all_placed = None if events is None else ranking.place_all(events.places, partition.last)
         if events is None or all_placed is None:
             return None
         placed, partition.last = all_placed

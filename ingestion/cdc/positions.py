@@ -80,6 +80,14 @@ class AllPlaced(NamedTuple):
     identities: pa.Array
 
 
+class Places(NamedTuple):
+    """What the places of changes in PostgreSQL's log rest on: `xid` is their transaction's number."""
+
+    lsn: list[int]
+    xid: list[int]
+    sequence: list[str]
+
+
 class Ranking(Protocol):
     """Gives the changes of one table their places; `last` is what the partition's last change left.
 
@@ -88,7 +96,7 @@ class Ranking(Protocol):
 
     places_all: bool
 
-    def place_all(self, sources: Sequence[Source], last: Last) -> tuple[AllPlaced, Last] | None:
+    def place_all(self, places: Places, last: Last) -> tuple[AllPlaced, Last] | None:
         """The same places for many at once; None where they must be placed one by one."""
         ...
 
@@ -122,18 +130,17 @@ class PostgresRanking:
         position = f"{place}.1{commit:016X}{lsn:016X}{number:04X}"
         return Placed(position, f"{lsn:016X}-{source.txId}-{number}", is_seen), Last(commit, lsn, number)
 
-    def place_all(self, sources: Sequence[Source], last: Last) -> tuple[AllPlaced, Last] | None:
+    def place_all(self, places: Places, last: Last) -> tuple[AllPlaced, Last] | None:
         """See Ranking. Events of the ordinary kind alone, later than what copies have seen."""
         try:
-            pairs = _SEQUENCES.decode(f"[{','.join([source.sequence for source in sources])}]")  # type: ignore[misc]
-            commits, places = [pair[0] for pair in pairs], [source.lsn for source in sources]
-            transactions = pa.array([source.txId for source in sources], pa.int64())
-            commit, place = _hex("Q", commits), _hex("Q", places)
+            commits = [pair[0] for pair in _SEQUENCES.decode(f"[{','.join(places.sequence)}]")]
+            transactions = pa.array(places.xid, pa.int64())
+            commit, place = _hex("Q", commits), _hex("Q", places.lsn)
         except (TypeError, OverflowError, msgspec.MsgspecError, pa.ArrowException):
             return None
         if transactions.null_count or min(commits) < self._highest:
             return None
-        numbers = _numbers(commits, places, last)
+        numbers = _numbers(commits, places.lsn, last)
         most = max(numbers)
         if most > _MOST_AT_ONE_PLACE:
             return None
@@ -141,7 +148,7 @@ class PostgresRanking:
         number, counted = ("0001", "1") if most == 1 else (_hex("H", numbers), pa.array(numbers).cast(pa.string()))
         positions = pc.binary_join_element_wise(high, "/", low, ".1", commit, place, number, "")
         identities = pc.binary_join_element_wise(place, transactions.cast(pa.string()), counted, "-")
-        return AllPlaced(positions, identities), Last(commits[-1], places[-1] or 0, numbers[-1])
+        return AllPlaced(positions, identities), Last(commits[-1], places.lsn[-1], numbers[-1])
 
     def _against_copies(self, source: Source, commit: int, place: str) -> tuple[str, bool]:
         if source.txId is None:
@@ -163,7 +170,7 @@ class BinlogRanking:
         self._seen_below = min((view.position for view in base), default="")
         self._seen_until = _taken_at(base)
 
-    def place_all(self, sources: Sequence[Source], last: Last) -> None:
+    def place_all(self, places: Places, last: Last) -> None:
         """See Ranking: they are always placed one by one."""
 
     def place(self, source: Source, last: Last) -> tuple[Placed, Last]:
@@ -189,7 +196,7 @@ class OracleRanking:
         self._seen_to = min((view.position for view in base), default="")
         self._seen_until = _taken_at(base)
 
-    def place_all(self, sources: Sequence[Source], last: Last) -> None:
+    def place_all(self, places: Places, last: Last) -> None:
         """See Ranking: they are always placed one by one."""
 
     def place(self, source: Source, last: Last) -> tuple[Placed, Last]:
@@ -204,9 +211,11 @@ class OracleRanking:
         return Placed(position, identity, is_seen), Last(commit, scn, number)
 
 
-def _numbers(commits: Sequence[int], places: Sequence[int | None], last: Last) -> list[int]:
+def _numbers(commits: Sequence[int], places: Sequence[int], last: Last) -> list[int]:
     """Which of the changes at one place each is, from 1 on; the first may go on where `last` stood."""
-    before: tuple[int, int | None] = (last.commit, last.place)
+    before = (last.commit, last.place)
+    if len(set(places)) == len(places):  # the usual case
+        return [last.number + 1 if (commits[0], places[0]) == before else 1, *[1] * (len(places) - 1)]
     numbers, number = [], last.number
     for pair in zip(commits, places, strict=True):
         number = number + 1 if pair == before else 1

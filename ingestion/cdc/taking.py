@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
 from confluent_kafka import Message
 from pyiceberg.catalog import Catalog
@@ -343,7 +344,9 @@ class Holdings:
 def _by_place(messages: Sequence[Message]) -> dict[Place, Letters]:
     """Messages by partition, in their order; the consumer gives them in long runs of one."""
     found: dict[Place, list[Message]] = {}
-    places = zip(map(Message.topic, messages), map(Message.partition, messages), strict=True)
+    places: list[Any] = list(zip(map(Message.topic, messages), map(Message.partition, messages), strict=True))
+    if len(set(places)) == 1:
+        return {places[0]: Letters(messages)}
     for place, run in groupby(zip(places, messages, strict=True), key=itemgetter(0)):
         found.setdefault(place, []).extend(map(itemgetter(1), run))
     return {place: Letters(run) for place, run in found.items()}

@@ -45,7 +45,7 @@ def reader(carrier: Carrier, kind: pa.DataType) -> base.Reader:
 
 def _timestamps(values: Sequence[Any]) -> base.Read:
     """Times that the log's numbers cannot tell (after 294247) come as nonsense: as if it had left them out."""
-    if all(value is None or value >= _FIRST_TIMESTAMP for value in values):
+    if min([value for value in values if value is not None], default=_FIRST_TIMESTAMP) >= _FIRST_TIMESTAMP:
         return _read_timestamps(values)
     absent = [
         row

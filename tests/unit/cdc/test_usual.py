@@ -157,7 +157,7 @@ def test_what_is_read_at_once_is_what_the_exact_way_reads(found: list[tuple[dict
 
 def _rows(events: Events) -> list[str]:
     columns = [[repr(value) for value in events.columns[name]] for name in NAMES]
-    places = [(one.lsn, one.txId, one.sequence, one.table, one.schema) for one in events.sources]
+    places = [(*place, FORM.name, FORM.schema) for place in zip(*events.places, strict=True)]
     return [repr(one) for one in zip(events.ops, places, events.times, *columns, strict=True)]
 
 

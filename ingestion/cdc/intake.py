@@ -162,7 +162,7 @@ class Intake:
             return None
         placed, partition.last = all_placed
         tail = f"-{partition.number}"
-        ids = pc.binary_join_element_wise(f"{self._head}:", placed.identities, tail, pa.array(events.ops), "")
+        ids = pc.binary_join_element_wise(f"{self._head}:", *placed.identity, tail, pa.array(events.ops), "")
         return Whole(events.ops, events.columns, placed.positions, ids, events.times)
 
     def _one_by_one(

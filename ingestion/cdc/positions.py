@@ -74,10 +74,13 @@ class Placed(NamedTuple):
 
 
 class AllPlaced(NamedTuple):
-    """What `Placed` says of many changes, none of which a copy has seen, as arrays of text."""
+    """What `Placed` says of many changes, none of which a copy has seen, as arrays of text.
+
+    An identity is what its parts give when they are joined, each an array or the same for all.
+    """
 
     positions: pa.Array
-    identities: pa.Array
+    identity: tuple[pa.Array | str, ...]
 
 
 class Places(NamedTuple):
@@ -135,7 +138,8 @@ class PostgresRanking:
         try:
             commits = [pair[0] for pair in _SEQUENCES.decode(f"[{','.join(places.sequence)}]")]
             transactions = pa.array(places.xid, pa.int64())
-            commit, place = _hex("Q", commits), _hex("Q", places.lsn)
+            encoded = pa.array(commits, pa.uint64()).dictionary_encode()  # few: those of whole transactions
+            commit, place = _hex("Q", encoded.dictionary.to_pylist()), _hex("Q", places.lsn)
         except (TypeError, OverflowError, msgspec.MsgspecError, pa.ArrowException):
             return None
         if transactions.null_count or min(commits) < self._highest:
@@ -146,9 +150,11 @@ class PostgresRanking:
             return None
         high, low = pc.utf8_slice_codeunits(commit, 0, 8), pc.utf8_slice_codeunits(commit, 8)
         number, counted = ("0001", "1") if most == 1 else (_hex("H", numbers), pa.array(numbers).cast(pa.string()))
-        positions = pc.binary_join_element_wise(high, "/", low, ".1", commit, place, number, "")
-        identities = pc.binary_join_element_wise(place, transactions.cast(pa.string()), counted, "-")
-        return AllPlaced(positions, identities), Last(commits[-1], places.lsn[-1], numbers[-1])
+        heads = pc.binary_join_element_wise(high, "/", low, ".1", commit, "")
+        of_each = pa.DictionaryArray.from_arrays(encoded.indices, heads).dictionary_decode()
+        positions = pc.binary_join_element_wise(of_each, place, number, "")
+        identity = (place, "-", transactions.cast(pa.string()), "-", counted)
+        return AllPlaced(positions, identity), Last(commits[-1], places.lsn[-1], numbers[-1])
 
     def _against_copies(self, source: Source, commit: int, place: str) -> tuple[str, bool]:
         if source.txId is None:

@@ -25,8 +25,8 @@ from ingestion.lake.tables import LOADED_AT, RUN_ID, TIMESTAMP
 
 _MICROSECONDS_A_DAY = 86_400_000_000
 _ROW_GROUP = 128 << 10  # rows at most
-_SAMPLE = 32 << 10  # rows by which a file's columns are judged
-_FIRST_SAMPLE = 4 << 10  # rows in which no value comes twice where none does at all
+_SAMPLE = 32 << 10  # rows at most by which a file's columns are judged
+_FIRST_SAMPLE = 4 << 10  # rows in which no value comes twice where none does at all; fewer do not tell
 
 
 @dataclass(frozen=True)
@@ -168,13 +168,13 @@ def _parquet_writer(stream: Any, first: pa.Table, properties: Mapping[str, str])
 
 def _repeating(rows: pa.Table) -> bool | list[str]:
     """The columns of which a value comes twice on average; all where there are too few rows to tell."""
-    if rows.num_rows < _SAMPLE:
+    if rows.num_rows < _FIRST_SAMPLE:
         return True
     names = [field.name for field in rows.schema if not pa.types.is_nested(field.type)]
     first = rows.slice(0, _FIRST_SAMPLE)
     names = [name for name in names if pc.count_distinct(first[name]).as_py() < _FIRST_SAMPLE]
     sample = rows.slice(0, _SAMPLE)
-    return [name for name in names if pc.count_distinct(sample[name]).as_py() * 2 <= _SAMPLE]
+    return [name for name in names if pc.count_distinct(sample[name]).as_py() * 2 <= sample.num_rows]
 
 
 def _columns(

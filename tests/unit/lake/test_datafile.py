@@ -35,16 +35,17 @@ def _with_dictionary(location: str) -> set[str]:
     return {column.path_in_schema for column in columns if column.has_dictionary_page}
 
 
-def test_a_column_has_a_dictionary_only_if_its_values_repeat(table: Table) -> None:
+@pytest.mark.parametrize("count", [40_000, 5_000])
+def test_a_column_has_a_dictionary_only_if_its_values_repeat(table: Table, count: int) -> None:
     location = new_location(table, STAMP)
 
     with FileWriter(table, STAMP, "run", location) as writer:
-        writer.write(_rows(40_000))
+        writer.write(_rows(count))
         written = writer.finish()
 
     assert written.data_file.file_path == location
     assert _with_dictionary(location) == {"word", "_loaded_at", "_run_id"}
-    assert pq.read_table(_path(location), partitioning=None)["id"].to_pylist() == list(range(40_000))
+    assert pq.read_table(_path(location), partitioning=None)["id"].to_pylist() == list(range(count))
 
 
 def test_a_file_of_few_rows_is_not_judged(table: Table) -> None:

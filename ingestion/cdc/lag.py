@@ -2,10 +2,10 @@
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from pyiceberg.catalog import Catalog
 
 from ingestion.bulk.sources import DatabaseSource
@@ -18,6 +18,8 @@ from ingestion.errors import RetryableError
 
 _SECONDS = 10
 _LOOK_EVERY = 1.0
+_OPEN_SECONDS = 120  # Kafka ends a producer's transaction after `transaction.timeout.ms`, of Connect's a minute
+_HELD = "and nothing from there on can be read; if it stays so, see `A transaction` in docs/operate/connectors.md"
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Lag:
     """Of one partition: offsets that no sink has dealt with, and the one behind the last.
 
     Offsets are messages and the marks of transactions; where only marks are left nothing is behind. `lost` says why
-    messages may be lost, if so: they are behind until somebody has seen to it.
+    messages may be lost, `held` that a transaction keeps them from everyone: they are behind until somebody has seen
+    to it.
     """
 
     topic: str
@@ -33,6 +36,7 @@ class Lag:
     behind: int
     end: int
     lost: str | None = None
+    held: str | None = None
 
 
 class Behind:
@@ -42,8 +46,9 @@ class Behind:
         self._catalog, self._source, self._cluster = catalog, source, cluster
         self._pattern = re.compile(re.escape(source.name) + r"\.[^.]+\..+")
         options = {"group.id": f"frazil-{source.name}", "enable.auto.commit": False, "log_level": 0}
-        reading = {"isolation.level": "read_committed", "enable.partition.eof": True, "fetch.message.max.bytes": 65536}
-        self._consumer = made(Consumer, {**cluster.client(), **options, **reading})
+        reading = {"enable.partition.eof": True, "fetch.message.max.bytes": 65536}
+        self._reading = {**cluster.client(), **options, **reading}
+        self._consumer = made(Consumer, {**self._reading, "isolation.level": "read_committed"})
 
     def close(self) -> None:
         self._consumer.close()
@@ -70,8 +75,7 @@ class Behind:
             found = [
                 self._lag(place, ends[place], marks.get(place), said.get(place)) for place in places if place in ends
             ]
-            ended = self._ended([one for one in found if one.behind and not one.lost])
-            return [replace(one, behind=0) if (one.topic, one.partition) in ended else one for one in found]
+            return self._without_marks(found)
         except KafkaException as error:
             raise unreachable(self._cluster, error) from error
 
@@ -93,7 +97,7 @@ class Behind:
             if time.monotonic() >= deadline:
                 raise RetryableError(
                     f"{self._source.name}: raw is {missing} messages behind what was on Kafka {seconds:.0f} seconds "
-                    f"ago; see that a sink runs: frazil cdc sink {self._source.name}{_lost(found)}"
+                    f"ago; see that a sink runs: frazil cdc sink {self._source.name}{_why(found)}"
                 )
             time.sleep(_LOOK_EVERY)
 
@@ -108,21 +112,49 @@ class Behind:
         words = found.words(self._cluster.bootstrap, place, reached, ends)
         return Lag(*place, behind=max(ends.end - done, 1), end=ends.end, lost=words)
 
-    def _ended(self, behind: Sequence[Lag]) -> set[Place]:
-        """Those of which there is nothing to read."""
-        left = {(one.topic, one.partition) for one in behind}
-        ended = set()
-        self._consumer.assign([TopicPartition(one.topic, one.partition, one.end - one.behind) for one in behind])
+    def _without_marks(self, found: Sequence[Lag]) -> list[Lag]:
+        """Nothing is behind where there is nothing to read, unless a transaction is held open there for too long."""
+        behind = {(one.topic, one.partition): one.end - one.behind for one in found if one.behind and not one.lost}
+        ended = {
+            place: int(message.offset() or 0)
+            for place, message in self._next(self._consumer, behind).items()
+            if (error := message.error()) is not None and error.code() == KafkaError._PARTITION_EOF
+        }
+        stops = {(one.topic, one.partition): one.end for one in found}
+        held = self._held({place: offset for place, offset in ended.items() if offset < stops[place]})
+        return [
+            replace(one, held=held[place]) if place in held else replace(one, behind=0) if place in ended else one
+            for one in found
+            for place in [(one.topic, one.partition)]
+        ]
+
+    def _held(self, open_at: Mapping[Place, int]) -> dict[Place, str]:
+        """Those at which a transaction has been open for longer than one of a connector may last."""
+        if not open_at:
+            return {}
+        consumer = made(Consumer, {**self._reading, "isolation.level": "read_uncommitted"})
+        try:
+            first = self._next(consumer, open_at)
+        finally:
+            consumer.close()
+        ages = {place: time.time() - one.timestamp()[1] / 1000 for place, one in first.items() if one.error() is None}
+        words = "Kafka at {}: a transaction has been open at offset {} of {}/{} for {:.0f} seconds, {}"
+        return {
+            place: words.format(self._cluster.bootstrap, open_at[place], *place, age, _HELD)
+            for place, age in ages.items()
+            if age > _OPEN_SECONDS
+        }
+
+    def _next(self, consumer: Consumer, places: Mapping[Place, int]) -> dict[Place, Message]:
+        """What comes first from an offset on: a message, or the event that none does."""
+        found: dict[Place, Message] = {}
+        consumer.assign([TopicPartition(*place, offset) for place, offset in places.items()])
         deadline = time.monotonic() + _SECONDS
-        while left and time.monotonic() < deadline:
-            for message in self._consumer.consume(100, timeout=0.2):
-                place = (str(message.topic()), int(message.partition() or 0))
-                error = message.error()
-                if error is not None and error.code() == KafkaError._PARTITION_EOF and place in left:
-                    ended.add(place)
-                left.discard(place)
-        self._consumer.unassign()
-        return ended
+        while len(found) < len(places) and time.monotonic() < deadline:
+            for message in consumer.consume(100, timeout=0.2):
+                found.setdefault((str(message.topic()), int(message.partition() or 0)), message)
+        consumer.unassign()
+        return found
 
     def _marks(self) -> dict[Place, Offset]:
         found: dict[Place, Offset] = {}
@@ -138,8 +170,8 @@ class Behind:
         return {(one.topic, one.partition): one.offset for one in said if one.offset >= 0}
 
 
-def _lost(found: Sequence[Lag]) -> str:
-    return "".join(f"; {one.lost}" for one in found if one.lost)
+def _why(found: Sequence[Lag]) -> str:
+    return "".join(f"; {why}" for one in found if (why := one.lost or one.held))
 
 
 def _missing(lag: Lag, wanted: int) -> int:

@@ -131,6 +131,10 @@ class Server:
         return self.folder / "password"
 
     @property
+    def _maker_file(self) -> Path:
+        return self.folder / "made-by"
+
+    @property
     def _data(self) -> Path:
         return self.folder / "data"
 
@@ -161,6 +165,7 @@ class Server:
         self.part.create(self._site_in(draft, 0, password, programs), partial(run, folder=draft, account=account))
         for path in draft.iterdir():
             account.give(path)
+        self._maker_file.write_text(self.part.title, encoding="utf-8")
         draft.rename(self._data)
 
     def _start(self, programs: Path) -> Started:
@@ -203,7 +208,7 @@ class Server:
         deadline = time.monotonic() + seconds
         while not self.part.ready(site):
             if not identity.is_running():
-                raise PermanentError(f"{self.part.title} did not start:\n{self._last_words()}")
+                raise PermanentError(f"{self.part.title} did not start:\n{self._last_words()}{self._other_maker()}")
             if time.monotonic() > deadline:
                 raise PermanentError(
                     f"{self.part.title} runs but did not answer on port {site.port} within {seconds:.0f} s:\n"
@@ -214,6 +219,13 @@ class Server:
     def _last_words(self) -> str:
         lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
         return "\n".join([*(f"  {line}" for line in lines), f"The whole log: {self.log_file}"])
+
+    def _other_maker(self) -> str:
+        maker = self._maker_file.read_text(encoding="utf-8") if self._maker_file.exists() else "another version"
+        if maker == self.part.title:
+            return ""
+        name = self.part.name
+        return f"\nIts data was made by {maker}; if that is why, `frazil stack down {name} --remove` gives it up"
 
     @contextmanager
     def _alone(self, seconds: float = 120) -> Iterator[None]:

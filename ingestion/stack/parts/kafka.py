@@ -38,7 +38,7 @@ class Kafka:
     """KRaft, no accounts: whoever may connect to loopback may read and write. Topics are never made by accident."""
 
     name = "kafka"
-    title = "Kafka 4.3.1"
+    title = "Kafka 4.2.2"
     needs = ()
     sources = ()
     stop_signal = signal.SIGTERM

@@ -108,6 +108,31 @@ def test_a_topic_made_anew_has_not_been_caught_up_with(site: FollowedDatabase, b
     assert after.behind > 0
 
 
+@pytest.mark.parametrize(("minutes", "is_told"), [(10, True), (0, False)])
+def test_a_transaction_that_is_never_ended_is_told(
+    site: FollowedDatabase, behind: Behind, minutes: int, is_told: bool
+) -> None:
+    sink = sink_of(site)
+    sink.run(lambda: False, once=True)
+    sink.close()
+    topic = f"{site.name}.public.orders"
+    producer = Producer({"bootstrap.servers": site.bus.bootstrap, "transactional.id": site.name})
+    producer.init_transactions(20)
+    producer.begin_transaction()
+    producer.produce(topic, b"{}", key=b'{"id": 4}', timestamp=int((time.time() - minutes * 60) * 1000))
+    producer.flush(10)
+
+    [during] = behind.look()
+    if is_told:
+        with pytest.raises(RetryableError, match=f"has been open at offset .* of {topic}/0 for 60. seconds"):
+            behind.wait(0)
+    producer.abort_transaction(20)
+    [after] = behind.wait(60)
+
+    assert bool(during.held) == bool(during.behind) == is_told
+    assert (after.behind, after.held) == (0, None)
+
+
 def test_who_waits_for_a_source_without_topics_is_told(site: FollowedDatabase) -> None:
     other = site.source.model_copy(update={"name": site.bus.name("unregistered")})
     behind = Behind(site.catalog, other, site.cluster)

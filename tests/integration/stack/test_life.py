@@ -155,7 +155,11 @@ def test_a_server_that_does_not_start_shows_the_end_of_its_log(
         server.up()
 
     assert str(server.log_file) in str(caught.value)
+    assert "was made by" not in str(caught.value)
     assert server.status().state == "stopped"
+    (server.folder / "made-by").write_text("Older 1.0")
+    with pytest.raises(PermanentError, match=f"was made by Older 1.0; .* `frazil stack down {name} --remove`"):
+        server.up()
 
 
 def test_a_creation_that_was_cut_short_is_begun_again(stopped: Server) -> None:

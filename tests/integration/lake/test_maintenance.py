@@ -6,10 +6,12 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from ingestion.build.dbt import Dbt
 from ingestion.build.runner import Builder, BuildReport
 from ingestion.build.state import data_snapshot
+from ingestion.cli.maintain import command
 from ingestion.errors import UsageError
 from ingestion.lake.maintenance.plan import TablePlan, plan_lake
 from ingestion.lake.maintenance.policy import Policy, policies
@@ -162,6 +164,24 @@ def test_after_maintenance_of_all_tables_nothing_is_built_and_nothing_new_is_mis
     assert report.rows_written[STAGING] == 7
     days = sum(row["order_count"] for row in lake.rows(SUMMARY) if row["period_type"] == "day")
     assert days == len(lake.rows(STAGING)) == 47
+
+
+def test_what_killed_builds_left_goes_with_the_maintenance_of_all_tables(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRAZIL_HOME", str(lake.settings.home_dir))
+    lake.land(plain_orders(0, 5))
+    left = lake.settings.steps_dir / "run_killed.db"
+    left.mkdir(parents=True)
+    os.utime(left, (0, 0))
+
+    one = CliRunner().invoke(command, ["run", "--table", RAW])
+    kept = left.exists()
+    every = CliRunner().invoke(command, ["run"])
+
+    assert (one.exit_code, every.exit_code) == (0, 0)
+    assert kept
+    assert not left.exists()
 
 
 def test_only_old_files_that_nothing_refers_to_are_removed(lake: Lake) -> None:

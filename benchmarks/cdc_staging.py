@@ -1,12 +1,13 @@
 """Staging of a followed table: its current state after 10,000 changes on a million rows, against a full rebuild."""
 
 import os
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -22,12 +23,21 @@ from tests.support.lake import Lake
 
 ROWS = int(os.environ.get("FRAZIL_BENCH_ROWS_STAGED", "1000000"))
 CHANGES = ROWS // 100
+ROUNDS = 5
 RAW, MODEL = "raw.shop_orders", "stg_shop_orders"
 START = datetime(2026, 1, 5, 8, tzinfo=UTC)
 
 
+class Round(NamedTuple):
+    """The seconds of one build of all rows, of two builds after changes, and of one that finds nothing new."""
+
+    full: float
+    changed: list[float]
+    nothing: float
+
+
 def main() -> None:
-    """The copy is written first and not measured; Spark is warmed by a first build of either kind.
+    """The copy is written first and not measured; a first round warms Spark. Of each kind of build the median counts.
 
     Measured as `frazil run` builds, with a project that is parsed once. Also without the time of a build that finds
     nothing new, which both kinds contain whatever changed.
@@ -39,18 +49,16 @@ def main() -> None:
         raw.append(_rows(0, ROWS, "r", "batch", "00000000/00001000.0000000000"), "copy", {})
         AppendTable(lake.catalog, RUNS).append(_copy(), "copy", {})
         dbt = Dbt(lake.settings)
-        _build(dbt, "warming up", full=True)
-        full = min(_build(dbt, "all rows", full=True) for _ in range(2))
-        warm, *changed = [_changed(raw, n, lambda: _build(dbt, f"{CHANGES} changes", full=False)) for n in range(4)]
-        nothing = _build(dbt, "nothing new", full=False)
-    change = sorted(changed)[1]
+        _, *rounds = [_round(dbt, raw, number) for number in range(ROUNDS + 1)]
+    full = statistics.median(one.full for one in rounds)
+    change = statistics.median(seconds for one in rounds for seconds in one.changed)
+    nothing = statistics.median(one.nothing for one in rounds)
     facts = {
         "rows": ROWS,
         "changes": CHANGES,
-        "full_seconds": round(full, 2),
-        "first_changed_seconds": round(warm, 2),
-        "changed_seconds": [round(one, 2) for one in changed],
-        "nothing_new_seconds": round(nothing, 2),
+        "full_seconds": [round(one.full, 2) for one in rounds],
+        "changed_seconds": [round(seconds, 2) for one in rounds for seconds in one.changed],
+        "nothing_new_seconds": [round(one.nothing, 2) for one in rounds],
         "load": os.getloadavg()[0],
     }
     whole, net = change / full, (change - nothing) / (full - nothing)
@@ -58,23 +66,25 @@ def main() -> None:
     report("cdc_staging_net", net, "of full", "<= 0.2 less the time of an empty merge", net <= 0.2, facts)
 
 
-def _changed(raw: AppendTable, number: int, build: Callable[[], float]) -> float:
+def _round(dbt: Dbt, raw: AppendTable, number: int) -> Round:
+    full = _build(dbt, "all rows", full=True)
+    changed = [_changed(dbt, raw, 2 * number + one) for one in range(2)]
+    return Round(full, changed, _build(dbt, "nothing new", full=False))
+
+
+def _changed(dbt: Dbt, raw: AppendTable, number: int) -> float:
     """The seconds of a build after the changes of that number, 10,000 keys that are spread over all."""
     position = f"00000000/{(number + 2) * 0x1000:08X}.1"
     raw.append(_rows(number * 7, CHANGES, "u", "cdc", position, step=97), f"sink-{number}", {})
-    return build()
+    return _build(dbt, f"{CHANGES} changes", full=False)
 
 
 def _build(dbt: Dbt, what: str, *, full: bool) -> float:
     started = time.perf_counter()
     results = dbt.build([MODEL], ["resource_type:test", "resource_type:unit_test"], [MODEL] if full else [])
-    return _told(what, started, is_good=all(result.is_good for result in results))
-
-
-def _told(what: str, started: float, *, is_good: bool = True) -> float:
     seconds = time.perf_counter() - started
     print(f"{what}: {seconds:.1f} s", file=sys.stderr, flush=True)
-    if not is_good:
+    if not all(result.is_good for result in results):
         raise SystemExit(f"{what}: the build failed")
     return seconds
 

@@ -8,8 +8,8 @@ row per record that has a link: record_key, component_key, resolution_group, is_
     {{ components_of_records(components_in_tiers(nodes.edges, groups), nodes, edges) }}
 {%- endmacro %}
 
-{% macro components_in_tiers(edges, groups, are_few=false) -%}
-    {%- set parts = kept_table('parts', parts_of_groups(edges, groups, are_few)) -%}
+{% macro components_in_tiers(edges, groups) -%}
+    {%- set parts = kept_table('parts', parts_of_groups(edges, groups)) -%}
     {%- set parts = with_parts_strongest_first(edges, parts) -%}
     (
         select
@@ -44,7 +44,7 @@ row per record that has a link: record_key, component_key, resolution_group, is_
 {%- endmacro %}
 
 {#- The groups that links of any tier make, and whether each may stay whole. -#}
-{% macro whole_groups(edges, are_few=false) -%}
+{% macro whole_groups(edges) -%}
     {%- set links -%}
         select
             key_low as record_a,
@@ -52,7 +52,7 @@ row per record that has a link: record_key, component_key, resolution_group, is_
         from {{ edges }} as edges
         where is_link
     {%- endset -%}
-    {%- set components = connected_components(links, 'group', are_few) -%}
+    {%- set components = connected_components(links, 'group') -%}
     select
         components.record_key,
         components.component_key,
@@ -72,7 +72,7 @@ row per record that has a link: record_key, component_key, resolution_group, is_
 {#-
 Groups that may stay whole, and the parts of the others. A record that no tier allows with others is_left, by itself.
 -#}
-{% macro parts_of_groups(edges, groups, are_few) -%}
+{% macro parts_of_groups(edges, groups) -%}
     {%- set tier_text = 'cast(tiers.tier as ' ~ dbt.type_string() ~ ')' -%}
     {%- set links -%}
         select
@@ -90,7 +90,7 @@ Groups that may stay whole, and the parts of the others. A record that no tier a
                 substr(record_key, position(':' in record_key) + 1) as record_key,
                 cast(split_part(record_key, ':', 1) as int) as tier,
                 component_key
-            from {{ connected_components(links, 'part', are_few) }} as nodes
+            from {{ connected_components(links, 'part') }} as nodes
         )
     {%- endset -%}
     select

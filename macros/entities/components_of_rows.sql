@@ -7,18 +7,27 @@ rows as texts:
 -#}
 {% macro components_of_rows(edges, tiers) %}
     {% set links = [] %}
+    {% for low, high, bits, is_link, is_conflict in edges if is_link == 'true' %}
+        {% do links.append((low, high, bits | float)) %}
+    {% endfor %}
     {% set decided = [] %}
     {% set parted = [] %}
-    {% for low, high, bits, is_link, is_conflict in edges %}
-        {% do links.append((low, high, bits | float)) if is_link == 'true' %}
-        {% if bits | float > 900 %}
-            {% do decided.append((low, high, bits | float)) if is_link == 'true' else parted.append((low, high)) %}
-        {% endif %}
+    {% for low, high, bits, is_link, is_conflict in edges if bits | float > 900 %}
+        {% do decided.append((low, high, bits | float)) if is_link == 'true' else parted.append((low, high)) %}
     {% endfor %}
     {% set nodes = nodes_of(decided, parted) %}
-    {% set pairs = pairs_of_nodes(edges, nodes) %}
+    {% set pairs = pairs_of_nodes(edges, nodes) if nodes or parted else pairs_of_rows(edges, links) %}
     {% set chosen = parts_within_bounds(pairs.links, pairs.conflicts, tiers) %}
     {% do return(rows_of_components(links, linked_groups(links, -1000, {}), nodes, chosen)) %}
+{% endmacro %}
+
+{#- The same where nothing is decided: each record is a node, and there is one row for each two. -#}
+{% macro pairs_of_rows(edges, links) %}
+    {% set conflicts = [] %}
+    {% for low, high, bits, is_link, is_conflict in edges if is_conflict == 'true' %}
+        {% do conflicts.append((low, high)) %}
+    {% endfor %}
+    {% do return({'links': links, 'conflicts': conflicts}) %}
 {% endmacro %}
 
 {#- The node of each record that decisions put together with others, none where another one parts them (`decided_nodes`). -#}
@@ -55,12 +64,13 @@ rows as texts:
 
 {#- The nodes that stay with others, each with the sorted list of these and itself. -#}
 {% macro parts_within_bounds(links, conflicts, tiers) %}
+    {% set pairs, repeat = zip, modules.itertools.repeat %}
     {% set chosen = {} %}
     {% for tier, least_bits, most_records in tiers %}
         {% set found = linked_groups(links, least_bits | float, chosen) %}
         {% set in_conflict = groups_with(conflicts, found) %}
-        {% for record, members in found.items() if members | length <= most_records | int and members[0] not in in_conflict %}
-            {% do chosen.update({record: members}) %}
+        {% for record, members in found.items() if record == members[0] and record not in in_conflict %}
+            {% do chosen.update(pairs(members, repeat(members))) if members | length <= most_records | int %}
         {% endfor %}
     {% endfor %}
     {% do chosen.update(joined_strongest_first(links, conflicts, tiers, chosen)) %}
@@ -69,19 +79,28 @@ rows as texts:
 
 {#- The records of links of `least_bits` and more that are not in `left_out`, each with the sorted list of all linked. -#}
 {% macro linked_groups(links, least_bits, left_out) %}
+    {% set pairs, repeat = zip, modules.itertools.repeat %}
     {% set found = {} %}
     {% for low, high, bits in links if bits >= least_bits and low not in left_out %}
-        {% set one = found.setdefault(low, [low]) %}
-        {% set other = found.setdefault(high, [high]) %}
-        {% if one is not sameas other %}
-            {% set kept, moved = (one, other) if one | length >= other | length else (other, one) %}
-            {% do kept.extend(moved) %}
-            {% for record in moved %}
-                {% do found.update({record: kept}) %}
-            {% endfor %}
+        {% if low not in found %}
+            {% if high in found %}
+                {% do found[high].append(low) %}
+            {% endif %}
+            {% do found.update({low: found.setdefault(high, [high, low])}) %}
+        {% elif high not in found %}
+            {% do found[low].append(high) %}
+            {% do found.update({high: found[low]}) %}
+        {% elif found[low] is not sameas found[high] %}
+            {% if found[low] | length < found[high] | length %}
+                {% do found[high].extend(found[low]) %}
+                {% do found.update(pairs(found[low], repeat(found[high]))) %}
+            {% else %}
+                {% do found[low].extend(found[high]) %}
+                {% do found.update(pairs(found[high], repeat(found[low]))) %}
+            {% endif %}
         {% endif %}
     {% endfor %}
-    {% for members in found.values() %}
+    {% for record, members in found.items() if members[0] == record %}
         {% do members.sort() %}
     {% endfor %}
     {% do return(found) %}
@@ -141,19 +160,20 @@ rows as texts:
     {% set components = {} %}
     {% set sizes = {} %}
     {% for record in groups %}
-        {% set node = nodes.get(record, record) %}
-        {% set component = record if node is none else chosen.get(node, [node])[0] %}
+        {% set node = nodes[record] if record in nodes else record %}
+        {% set component = record if node is none else (chosen[node][0] if node in chosen else node) %}
         {% do components.update({record: component}) %}
-        {% do sizes.update({component: sizes.get(component, 0) + 1}) %}
+        {% do sizes.update({component: (sizes[component] if component in sizes else 0) + 1}) %}
     {% endfor %}
     {% set strongest = {} %}
-    {% for low, high, bits in links if components[low] == components[high] %}
-        {% do strongest.update({low: [bits, strongest.get(low, bits)] | max, high: [bits, strongest.get(high, bits)] | max}) %}
+    {% for low, high, bits in links | sort(attribute=2) if components[low] == components[high] %}
+        {% do strongest.update({low: bits, high: bits}) %}
     {% endfor %}
     {% set rows = [] %}
     {% for record, group in groups.items() %}
-        {% set is_cut = sizes[components[record]] < group | length %}
-        {% do rows.append([record, components[record], group[0], is_cut | lower, strongest.get(record)]) %}
+        {% set component = components[record] %}
+        {% set is_cut = 'true' if sizes[component] < group | length else 'false' %}
+        {% do rows.append([record, component, group[0], is_cut, strongest[record] if record in strongest else none]) %}
     {% endfor %}
     {% do return(rows) %}
 {% endmacro %}

@@ -32,38 +32,26 @@ few_rows(sql, columns, most): the rows of a query as lists of texts, null for nu
     {% do return(rows if rows | length <= most else none) %}
 {% endmacro %}
 
-{#- rows_of(sql, columns): all of them. Each value comes marked, so that dbt hands it over as text. -#}
+{#- rows_of(sql, columns): all of them, in any order. They come as one text: dbt looks long at each value it is handed. -#}
 {% macro rows_of(sql, columns) %}
     {% set texts = [] %}
     {% for column, type in columns.items() %}
-        {% set text = utc_text_of(column) if type == 'timestamp' else 'cast(' ~ column ~ ' as ' ~ dbt.type_string() ~ ')' %}
-        {% do texts.append("concat('@', " ~ text ~ ')') %}
+        {% do texts.append(
+            utc_text_of(column) if type == 'timestamp' else 'cast(' ~ column ~ ' as ' ~ dbt.type_string() ~ ')'
+        ) %}
     {% endfor %}
-    {% set rows = [] %}
-    {% for row in run_query('select ' ~ texts | join(', ') ~ ' from (\n' ~ sql ~ '\n) as kept').rows %}
-        {% set values = [] %}
-        {% for value in row %}
-            {% do values.append(marked_value(value)) %}
-        {% endfor %}
-        {% do rows.append(values) %}
-    {% endfor %}
-    {% do return(rows) %}
+    {% set rows = json_rows(texts, '(\n' ~ sql ~ '\n) as kept') %}
+    {% do return(fromjson(marked_value(run_query(rows).rows[0][0]))) %}
 {% endmacro %}
 
+{#- As one text too: a relation of many expressions takes longer to plan than to read. -#}
 {% macro literal_rows(rows, columns) -%}
     (
         select
             {%- for column, type in columns.items() %}
-            cast({{ column }} as {{ type }}) as {{ column }}{{ ',' if not loop.last }}
+            cast(element_at(kept, {{ loop.index }}) as {{ type }}) as {{ column }}{{ ',' if not loop.last }}
             {%- endfor %}
-        from (
-            values
-            {%- for row in rows %}
-            ({% for value in row %}{{ text_literal(value) }}{{ ', ' if not loop.last }}{% endfor %}){{ ',' if not loop.last }}
-            {%- else %}
-            ({% for column in columns %}null{{ ', ' if not loop.last }}{% endfor %})
-            {%- endfor %}
-        ) as kept ({{ columns | join(', ') }})
+        from {{ rows_of_json(tojson(rows)) }}
         {%- if not rows %}
         where false
         {%- endif %}

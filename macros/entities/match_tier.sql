@@ -11,3 +11,13 @@ match_tier(bits): the tier of a record's strongest link as text: the highest of 
         {%- endfor %}
     end
 {%- endmacro %}
+
+{#- bounded_tiers(): a query of `er_tiers` with next_bits, the least weight of the tier above; null for the highest. -#}
+{% macro bounded_tiers() -%}
+    select
+        tier,
+        least_bits,
+        most_records,
+        lead(least_bits) over (order by tier) as next_bits
+    from {{ ref('er_tiers') }}
+{%- endmacro %}

@@ -86,13 +86,7 @@ and its conflicts as arrays of two places.
     inner join ({{ records_left(parts) }}) as low on edges.key_low = low.record_key
     inner join ({{ records_left(parts) }}) as high
         on edges.key_high = high.record_key and low.resolution_group = high.resolution_group
-    left join (
-        select
-            least_bits,
-            most_records,
-            lead(least_bits) over (order by tier) as next_bits
-        from {{ ref('er_tiers') }}
-    ) as tiers
+    left join ({{ bounded_tiers() }}) as tiers
         on edges.is_link and edges.bits >= tiers.least_bits and coalesce(edges.bits < tiers.next_bits, true)
     group by low.resolution_group, low.record_count
 {%- endmacro %}

@@ -15,27 +15,41 @@ and fewer links hold: each record belongs to its part in the lowest tier in whic
 of bounds in all that its links reach is put together anew from the strongest link to the weakest (`parts_strongest_first`).
 What somebody has decided is cut by none of that (`decided_nodes`).
 
-Few records are resolved here, with one query for their edges; for many, each step is kept as a table. Nobody counts what
-is touched where what has `changed` is a table already, being many.
+Few records are resolved here, with one query for their edges: a step in the engine takes longer than all of that for tens
+of thousands. For many, each step is kept as a table. Nobody counts what is touched where most of the lake is.
 -#}
 {% macro resolution(touched_sql, known_edges, decisions, changed=none) -%}
     {%- set text = dbt.type_string() -%}
     {%- set types = {
         'record_key': text, 'stored_entity_id': text, 'stored_created_at': 'timestamp', 'is_gone': 'boolean',
     } -%}
-    {%- set rows = few_rows(touched_sql, types) if not changed or changed.startswith('(') -%}
+    {%- set rows = few_rows(touched_sql, types, most_resolved_here()) if not changed or is_small_part(changed) -%}
     {%- if rows is defined and rows is not none -%}
-        {{ resolution_of_rows(rows, edges_among(literal_rows(rows, types), known_edges, decisions, ref('er_tiers'))) }}
+        {%- set are_many = rows | length > var('most_literal_rows') -%}
+        {%- set touched = literal_rows(rows, types) -%}
+        {%- set touched = kept_table('touched', touched) if are_many else touched -%}
+        {%- set found = resolution_of_rows(rows, edges_among(touched, known_edges, decisions, ref('er_tiers'))) -%}
+        {%- set found = kept_table('resolved', found) if are_many else found -%}
+        {{ '(select ' ~ small_side('few') ~ ' * from ' ~ found ~ ' as few)' }}
     {%- else -%}
         {%- set touched = kept_table('touched', touched_sql) -%}
         {%- set edges = kept_table('edges', edges_among(touched, known_edges, decisions, ref('er_tiers'))) -%}
-        {%- if is_incremental() and is_small_part(touched) -%}
-            {{ resolution_of_part(touched, edges) }}
-        {%- else -%}
-            {{ resolution_of_many(touched, components_of_many(edges)) }}
-        {%- endif -%}
+        {{ resolution_of_many(touched, components_of_many(edges)) }}
     {%- endif -%}
 {%- endmacro %}
+
+{#- Trino takes no statement of more than a million characters. -#}
+{% macro most_resolved_here() %}
+    {{ return(adapter.dispatch('most_resolved_here', 'frazil')()) }}
+{% endmacro %}
+
+{% macro spark__most_resolved_here() %}
+    {% do return(50 * var('most_literal_rows')) %}
+{% endmacro %}
+
+{% macro trino__most_resolved_here() %}
+    {% do return(var('most_literal_rows')) %}
+{% endmacro %}
 
 {% macro resolution_of_rows(touched, edges) -%}
     {%- set text = dbt.type_string() -%}
@@ -73,7 +87,11 @@ is touched where what has `changed` is a table already, being many.
         {% do return([]) %}
     {% elif '_tiers' not in model %}
         {% set columns = {'tier': 'int', 'least_bits': 'decimal(6, 2)', 'most_records': 'int'} %}
-        {% do model.update({'_tiers': rows_of('select * from ' ~ ref('er_tiers') ~ ' order by tier', columns)}) %}
+        {% set rows = {} %}
+        {% for row in rows_of('select * from ' ~ ref('er_tiers'), columns) %}
+            {% do rows.update({row[0] | int: row}) %}
+        {% endfor %}
+        {% do model.update({'_tiers': rows | dictsort | map(attribute=1) | list}) %}
     {% endif %}
     {% do return(model['_tiers']) %}
 {% endmacro %}

@@ -46,6 +46,29 @@ decision names the record, which may be unknown: it is gone unless the index or 
     {%- endif -%}
 {%- endmacro %}
 
+{#-
+edges_of_others(changed_keys): the changed edges of records that have not changed (`changed_keys`), as when their weights have.
+Of a changed record all is looked at that links lead to, or led to: who is only compared with it keeps its entity.
+-#}
+{% macro edges_of_others(changed_keys) -%}
+    select
+        edges.key_low,
+        edges.key_high
+    from (
+        select
+            key_low,
+            key_high
+        from {{ ref('er_candidate_edges') }} {{ since_watermark(ref('er_candidate_edges'), '_built_at') }}
+    ) as edges
+    left join (
+        {{ changed_keys }}
+    ) as low on edges.key_low = low.record_key
+    left join (
+        {{ changed_keys }}
+    ) as high on edges.key_high = high.record_key
+    where low.record_key is null and high.record_key is null
+{%- endmacro %}
+
 {#- The stored rows of all groups that changed records, and those they are linked to, were in. -#}
 {% macro touched_groups(changed, edges, decisions) -%}
     {%- set is_part = is_small_part(changed) -%}
@@ -99,10 +122,11 @@ decision names the record, which may be unknown: it is gone unless the index or 
 edges_among(touched, edges, decisions, tiers): of the edges of these records, the links (is_link), with what they weigh, and
 the conflicts (is_conflict): pairs that one entity must not hold both of (`conflict_bits`). These are no links whatever they
 weigh: couples and colleagues share all but the first name and the e-mail address. What is decided of a pair
-(`pair_decisions`) stands above both, if both records live.
+(`pair_decisions`) stands above both, if both records live. With records that are not touched there are conflicts only.
 -#}
 {% macro edges_among(touched, edges, decisions, tiers) -%}
-    select {{ small_side('touched') if is_incremental() and is_small_part(touched) }}
+    {%- set is_part = is_incremental() and is_small_part(touched) -%}
+    select {{ small_side('touched') if is_part }} {{ small_side('others') if is_part }}
         edges.key_low,
         edges.key_high,
         cast(edges.bits as decimal(9, 2)) as bits,
@@ -110,6 +134,9 @@ weigh: couples and colleagues share all but the first name and the e-mail addres
         {{ is_conflict('edges') }} as is_conflict
     from ({{ edges }}) as edges
     inner join {{ touched }} as touched on edges.key_low = touched.record_key
+    {%- if is_part %}
+    inner join {{ touched }} as others on edges.key_high = others.record_key
+    {%- endif %}
     inner join {{ tiers }} as tiers on tiers.tier = 0
     left join {{ decisions }} as decisions
         on edges.key_low = decisions.key_low and edges.key_high = decisions.key_high and decisions.decision <> 'none'

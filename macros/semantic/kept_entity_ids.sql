@@ -77,8 +77,8 @@ claimed_entity_id (never null), component_key, record_key and stored_created_at 
     {% set created = {} %}
     {% set claims = {} %}
     {% for id, component, record, created_at in claimants %}
-        {% do created.update({id: [created.get(id, created_at), created_at] | min}) %}
-        {% set count, first = claims.get((id, component), (0, record)) %}
+        {% do created.update({id: created_at}) if id not in created or created_at < created[id] %}
+        {% set count, first = claims[(id, component)] if (id, component) in claims else (0, record) %}
         {% do claims.update({(id, component): (count - 1, [first, record] | min(true))}) %}
     {% endfor %}
     {% set kept = {} %}

@@ -5,6 +5,13 @@
     meta={'gone_without': 'entity_id', 'stamps': ['updated_at'], 'few_of_many': true},
 ) }}
 
+{%- set changed_keys -%}
+    select record_key
+    from {{ ref('er_source_records') }} {{ since_watermark(ref('er_source_records'), '_built_at') }}
+    union distinct
+    select record_key
+    from {{ ref('blocking_index') }} {{ since_watermark(ref('blocking_index'), '_built_at') }}
+{%- endset -%}
 {%- set changed_records -%}
     select
         record_key,
@@ -21,14 +28,12 @@
         from {{ ref('blocking_index') }} {{ since_watermark(ref('blocking_index'), '_built_at') }}
         union all
         select
-            key_low as record_key,
+            record_key,
             false as is_gone
-        from {{ ref('er_candidate_edges') }} {{ since_watermark(ref('er_candidate_edges'), '_built_at') }}
-        union all
-        select
-            key_high as record_key,
-            false as is_gone
-        from {{ ref('er_candidate_edges') }} {{ since_watermark(ref('er_candidate_edges'), '_built_at') }}
+        from (
+            {{ edges_of_others(changed_keys) }}
+        ) as changed_edges
+        {{ each_of(['key_low', 'key_high'], 'record_key') }}
         union all
         select
             record_a as record_key,

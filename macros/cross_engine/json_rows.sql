@@ -22,7 +22,9 @@
 {%- endmacro %}
 
 {% macro spark__rows_of_json(text) -%}
-    (select explode(from_json({{ text_literal(text) }}, 'array<array<string>>')) as kept) as kept_rows
+    (
+        select explode(from_json({{ text_literal(text) }}, 'array<array<string>>', map('mode', 'FAILFAST'))) as kept
+    ) as kept_rows
 {%- endmacro %}
 
 {% macro trino__rows_of_json(text) -%}

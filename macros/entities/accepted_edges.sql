@@ -17,7 +17,8 @@ and of the comparison its rules, levels and weights. Written for views: in words
     from (
         {{ pairs_within_entities() }}
     ) as pairs
-    left join ({{ bounded_tiers() }}) as tiers on pairs.bits >= tiers.least_bits and (tiers.next_bits is null or pairs.bits < tiers.next_bits)
+    left join ({{ bounded_tiers() }}) as tiers
+        on pairs.bits >= tiers.least_bits and (tiers.next_bits is null or pairs.bits < tiers.next_bits)
     where
         pairs.decision = 'must_link'
         or (pairs.decision <> 'cannot_link' and tiers.tier is not null and not {{ is_conflict('pairs') }})

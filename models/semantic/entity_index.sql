@@ -5,13 +5,7 @@
     meta={'gone_without': 'entity_id', 'stamps': ['updated_at'], 'few_of_many': true},
 ) }}
 
-{%- set changed_keys -%}
-    select record_key
-    from {{ ref('er_source_records') }} {{ since_watermark(ref('er_source_records'), '_built_at') }}
-    union distinct
-    select record_key
-    from {{ ref('blocking_index') }} {{ since_watermark(ref('blocking_index'), '_built_at') }}
-{%- endset -%}
+{%- set changed_keys = changed_record_keys() -%}
 {%- set changed_records -%}
     select
         record_key,

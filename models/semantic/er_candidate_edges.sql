@@ -4,13 +4,7 @@
     meta={'gone_without': 'score_bits', 'few_of_many': true},
 ) }}
 
-{%- set changed_keys_sql -%}
-    select record_key
-    from {{ ref('er_source_records') }} {{ since_watermark(ref('er_source_records'), '_built_at') }}
-    union distinct
-    select record_key
-    from {{ ref('blocking_index') }} {{ since_watermark(ref('blocking_index'), '_built_at') }}
-{%- endset -%}
+{%- set changed_keys_sql = changed_record_keys() -%}
 
 {%- set text = dbt.type_string() -%}
 {%- set changed = kept_rows(

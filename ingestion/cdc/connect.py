@@ -141,7 +141,13 @@ class ConnectClient:
         self._of(name, "PUT", "/config", dict(config))
 
     def status(self, name: str) -> ConnectorStatus:
-        found = self._of(name, "GET", "/status")
+        """UNASSIGNED, without tasks, while the workers have told nothing of a connector: they answer 404 for a moment
+        after it was made."""
+        try:
+            found = self._of(name, "GET", "/status")
+        except NoConnectorError:
+            self.config(name)
+            return ConnectorStatus(name, "UNASSIGNED", "", ())
         connector = found.get("connector") or {}
         tasks = tuple(
             Task(int(one.get("id") or 0), one.get("state") or "UNASSIGNED", _text(one, "worker_id"), cause(one))
@@ -201,7 +207,7 @@ class ConnectClient:
             waited = time.monotonic() - begun
             try:
                 found = self.status(name)
-            except NoConnectorError:  # a new one's status takes a moment
+            except NoConnectorError:  # another worker may have made it
                 if waited > _STALE_SECONDS:
                     raise
             else:

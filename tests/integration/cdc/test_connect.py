@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
+from confluent_kafka import Producer
 
 from ingestion.bulk.sources import DatabaseSource
 from ingestion.cdc.clusters import ConnectAddress, KafkaCluster
@@ -65,6 +66,27 @@ def test_the_life_of_a_connector(client: ConnectClient, config: dict[str, str], 
     assert name not in client.names()
     with pytest.raises(NoConnectorError, match=f"frazil cdc register {name}"):
         client.config(name)
+
+
+def test_a_connector_of_which_nothing_is_told_yet_is_unassigned_and_not_unknown(
+    client: ConnectClient, config: dict[str, str], bus: TestBus
+) -> None:
+    name = config["name"]
+    client.create(name, config)
+    client.wait(name, "STOPPED")
+    producer = Producer(bus.client)
+    producer.produce("connect.status", key=f"status-connector-{name}", value=None)  # as before its first status
+    producer.flush(10)
+
+    deadline = time.monotonic() + 10
+    while (found := client.status(name)).state == "STOPPED":
+        assert time.monotonic() < deadline, "the worker still tells the old status"
+        time.sleep(0.1)
+
+    assert (found.state, found.tasks, found.failure, found.is_running) == ("UNASSIGNED", (), "", False)
+    client.delete(name)
+    with pytest.raises(NoConnectorError, match=f"frazil cdc register {name}"):
+        client.status(name)
 
 
 def test_a_name_that_is_taken_is_refused_and_not_taken_for_a_rebalance(

@@ -7,8 +7,9 @@ rows as texts:
 -#}
 {% macro components_of_rows(edges, tiers) %}
     {% set links = [] %}
+    {% set add = links.append %}
     {% for low, high, bits, is_link, is_conflict in edges if is_link == 'true' %}
-        {% do links.append((low, high, bits | float)) %}
+        {% do add((low, high, bits | float)) %}
     {% endfor %}
     {% set decided = [] %}
     {% set parted = [] %}
@@ -17,8 +18,10 @@ rows as texts:
     {% endfor %}
     {% set nodes = nodes_of(decided, parted) %}
     {% set pairs = pairs_of_nodes(edges, nodes) if nodes or parted else pairs_of_rows(edges, links) %}
-    {% set chosen = parts_within_bounds(pairs.links, pairs.conflicts, tiers) %}
-    {% do return(rows_of_components(links, linked_groups(links, -1000, {}), nodes, chosen)) %}
+    {% set groups = linked_groups(links) %}
+    {% set parts = groups if pairs.links is sameas links else linked_groups(pairs.links) %}
+    {% set chosen = parts_within_bounds(pairs.links, pairs.conflicts, tiers, parts) %}
+    {% do return(rows_of_components(links, groups, nodes, chosen)) %}
 {% endmacro %}
 
 {#- The same where nothing is decided: each record is a node, and there is one row for each two. -#}
@@ -32,7 +35,7 @@ rows as texts:
 
 {#- The node of each record that decisions put together with others, none where another one parts them (`decided_nodes`). -#}
 {% macro nodes_of(decided, parted) %}
-    {% set together = linked_groups(decided, 0, {}) %}
+    {% set together = linked_groups(decided) %}
     {% set torn = groups_with(parted, together) %}
     {% set nodes = {} %}
     {% for record, members in together.items() %}
@@ -62,45 +65,71 @@ rows as texts:
     {% do return(found) %}
 {% endmacro %}
 
-{#- The nodes that stay with others, each with the sorted list of these and itself. -#}
-{% macro parts_within_bounds(links, conflicts, tiers) %}
+{#-
+The nodes that stay with others, each with the sorted list of these and itself. `parts` are the groups of all links, which are
+those of the lowest tier; in each higher one only the links count that are strong enough, between nodes that have no part yet.
+-#}
+{% macro parts_within_bounds(links, conflicts, tiers, parts) %}
     {% set pairs, repeat = zip, modules.itertools.repeat %}
     {% set chosen = {} %}
+    {% set put = chosen.update %}
+    {% set left = namespace(links=links, parts=parts) %}
     {% for tier, least_bits, most_records in tiers %}
-        {% set found = linked_groups(links, least_bits | float, chosen) %}
-        {% set in_conflict = groups_with(conflicts, found) %}
-        {% for record, members in found.items() if record == members[0] and record not in in_conflict %}
-            {% do chosen.update(pairs(members, repeat(members))) if members | length <= most_records | int %}
+        {% if not loop.first %}
+            {% set left.links = strong_links(left.links, least_bits | float, chosen) %}
+            {% set left.parts = linked_groups(left.links) %}
+        {% endif %}
+        {% set in_conflict = groups_with(conflicts, left.parts) %}
+        {% set most = most_records | int %}
+        {% for record, members in left.parts.items() if record == members[0] and record not in in_conflict %}
+            {% do put(pairs(members, repeat(members))) if members | length <= most %}
         {% endfor %}
     {% endfor %}
-    {% do chosen.update(joined_strongest_first(links, conflicts, tiers, chosen)) %}
+    {% do put(joined_strongest_first(links, conflicts, tiers, chosen)) %}
     {% do return(chosen) %}
 {% endmacro %}
 
-{#- The records of links of `least_bits` and more that are not in `left_out`, each with the sorted list of all linked. -#}
-{% macro linked_groups(links, least_bits, left_out) %}
+{% macro strong_links(links, least_bits, left_out) %}
+    {% set found = [] %}
+    {% set add = found.append %}
+    {% for link in links if link[2] >= least_bits and link[0] not in left_out %}
+        {% do add(link) %}
+    {% endfor %}
+    {% do return(found) %}
+{% endmacro %}
+
+{#-
+The records of links, which begin with two records each, with the sorted list of all linked. A method is looked up once: that
+takes longer than a call.
+-#}
+{% macro linked_groups(links) %}
     {% set pairs, repeat = zip, modules.itertools.repeat %}
     {% set found = {} %}
-    {% for low, high, bits in links if bits >= least_bits and low not in left_out %}
+    {% set put = found.update %}
+    {% for link in links %}
+        {% set low, high = link[0], link[1] %}
         {% if low not in found %}
             {% if high in found %}
                 {% do found[high].append(low) %}
+                {% do put({low: found[high]}) %}
+            {% else %}
+                {% set members = [low, high] %}
+                {% do put({low: members, high: members}) %}
             {% endif %}
-            {% do found.update({low: found.setdefault(high, [high, low])}) %}
         {% elif high not in found %}
             {% do found[low].append(high) %}
-            {% do found.update({high: found[low]}) %}
+            {% do put({high: found[low]}) %}
         {% elif found[low] is not sameas found[high] %}
             {% if found[low] | length < found[high] | length %}
                 {% do found[high].extend(found[low]) %}
-                {% do found.update(pairs(found[low], repeat(found[high]))) %}
+                {% do put(pairs(found[low], repeat(found[high]))) %}
             {% else %}
                 {% do found[low].extend(found[high]) %}
-                {% do found.update(pairs(found[high], repeat(found[low]))) %}
+                {% do put(pairs(found[high], repeat(found[low]))) %}
             {% endif %}
         {% endif %}
     {% endfor %}
-    {% for record, members in found.items() if members[0] == record %}
+    {% for record, members in found.items() if members[0] == record and members | length > 2 %}
         {% do members.sort() %}
     {% endfor %}
     {% do return(found) %}
@@ -159,21 +188,24 @@ rows as texts:
 {% macro rows_of_components(links, groups, nodes, chosen) %}
     {% set components = {} %}
     {% set sizes = {} %}
+    {% set put, count = components.update, sizes.update %}
     {% for record in groups %}
         {% set node = nodes[record] if record in nodes else record %}
         {% set component = record if node is none else (chosen[node][0] if node in chosen else node) %}
-        {% do components.update({record: component}) %}
-        {% do sizes.update({component: (sizes[component] if component in sizes else 0) + 1}) %}
+        {% do put({record: component}) %}
+        {% do count({component: (sizes[component] if component in sizes else 0) + 1}) %}
     {% endfor %}
     {% set strongest = {} %}
+    {% set put = strongest.update %}
     {% for low, high, bits in links | sort(attribute=2) if components[low] == components[high] %}
-        {% do strongest.update({low: bits, high: bits}) %}
+        {% do put({low: bits, high: bits}) %}
     {% endfor %}
     {% set rows = [] %}
+    {% set add = rows.append %}
     {% for record, group in groups.items() %}
         {% set component = components[record] %}
         {% set is_cut = 'true' if sizes[component] < group | length else 'false' %}
-        {% do rows.append([record, component, group[0], is_cut, strongest[record] if record in strongest else none]) %}
+        {% do add([record, component, group[0], is_cut, strongest[record] if record in strongest else none]) %}
     {% endfor %}
     {% do return(rows) %}
 {% endmacro %}

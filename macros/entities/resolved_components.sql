@@ -26,8 +26,7 @@ of thousands. For many, each step is kept as a table. Nobody counts what is touc
     {%- set rows = few_rows(touched_sql, types, most_resolved_here()) if not changed or is_small_part(changed) -%}
     {%- if rows is defined and rows is not none -%}
         {%- set are_many = rows | length > var('most_literal_rows') -%}
-        {%- set touched = literal_rows(rows, types) -%}
-        {%- set touched = kept_table('touched', touched) if are_many else touched -%}
+        {%- set touched = kept_table('touched', touched_sql) if are_many else literal_rows(rows, types) -%}
         {%- set found = resolution_of_rows(rows, edges_among(touched, known_edges, decisions, ref('er_tiers'))) -%}
         {%- set found = kept_table('resolved', found) if are_many else found -%}
         {{ '(select ' ~ small_side('few') ~ ' * from ' ~ found ~ ' as few)' }}
@@ -53,20 +52,18 @@ of thousands. For many, each step is kept as a table. Nobody counts what is touc
 
 {% macro resolution_of_rows(touched, edges) -%}
     {%- set text = dbt.type_string() -%}
-    {%- set edge_rows = rows_of(edges, edge_types()) -%}
-    {%- set found = {} -%}
-    {%- for record, component, group, is_cut, bits in components_of_rows(edge_rows, tier_rows()) -%}
-        {%- do found.update({record: (component, group, is_cut, bits)}) -%}
-    {%- endfor -%}
-    {%- set claimants = [] -%}
+    {%- set components = components_of_rows(rows_of(edges, edge_types()), tier_rows()) -%}
+    {%- set found = dict(zip(components | map(attribute=0), components)) -%}
+    {%- set claimants, rows = [], [] -%}
+    {%- set claim, add = claimants.append, rows.append -%}
     {%- for record, id, created_at, is_gone in touched if id is not none and is_gone != 'true' -%}
-        {%- do claimants.append((id, found[record][0] if record in found else record, record, created_at)) -%}
+        {%- do claim((id, found[record][1] if record in found else record, record, created_at)) -%}
     {%- endfor -%}
     {%- set kept = kept_ids_of_rows(claimants) -%}
-    {%- set rows = [] -%}
     {%- for record, id, created_at, is_gone in touched -%}
-        {%- set component, group, is_cut, bits = found.get(record, (record, record, 'false', none)) -%}
-        {%- do rows.append([record, component, group, is_cut, bits, kept.get(component), created_at]) -%}
+        {%- set alone = (record, record, record, 'false', none) -%}
+        {%- set _, component, group, is_cut, bits = found[record] if record in found else alone -%}
+        {%- do add([record, component, group, is_cut, bits, kept[component] if component in kept else none, created_at]) -%}
     {%- endfor -%}
     {{ literal_rows(rows, {
         'record_key': text, 'component_key': text, 'resolution_group': text, 'is_cut': 'boolean', 'bits': 'decimal(9, 2)',

@@ -1,11 +1,11 @@
 {#-
-touched_records(changed, records, edges, decisions, is_everything): the records whose entity may change: the changed ones, those they
-are linked to, and all of the groups these were in. No link leads from any of these to another record, so resolving them
-alone gives what resolving everything would. Added are stored_entity_id and stored_created_at, null for a record that is
-not in the index yet, and is_gone, of a record that is no longer living. `changed` has record_key and is_gone, null where a
-decision names the record, which may be unknown: it is gone unless the index or another row knows it.
+touched_records(changed, records, stored): the records whose entity may change: the changed ones, and all of the groups that were
+touched (`stored`, the rows of `touched_groups`). No link leads from any of these to another record, so resolving them alone
+gives what resolving everything would. Without `stored` it is all `records`. Added are stored_entity_id and stored_created_at,
+null for a record that is not in the index yet, and is_gone, of a record that is no longer living. `changed` has record_key and
+is_gone, null where a decision names the record, which may be unknown: it is gone unless the index or another row knows it.
 -#}
-{% macro touched_records(changed, records, edges, decisions, is_everything) -%}
+{% macro touched_records(changed, records, stored) -%}
     {%- if not is_incremental() -%}
     select
         record_key,
@@ -13,7 +13,7 @@ decision names the record, which may be unknown: it is gone unless the index or 
         nullif({{ run_timestamp() }}, {{ run_timestamp() }}) as stored_created_at,
         is_deleted as is_gone
     from ({{ records }}) as records
-    {%- elif is_everything or rebuild_asked() -%}
+    {%- elif not stored -%}
     select
         records.record_key,
         stored.entity_id as stored_entity_id,
@@ -33,7 +33,7 @@ decision names the record, which may be unknown: it is gone unless the index or 
             entity_id,
             created_at,
             false as is_gone
-        from {{ looked_up(step_of_many('stored', touched_groups(changed, edges, decisions), changed)) }} as stored
+        from {{ stored }} as stored
         union all
         select
             record_key,
@@ -69,8 +69,11 @@ Of a changed record all is looked at that links lead to, or led to: who is only 
     where low.record_key is null and high.record_key is null
 {%- endmacro %}
 
-{#- The stored rows of all groups that changed records, and those they are linked to, were in. -#}
-{% macro touched_groups(changed, edges, decisions) -%}
+{#-
+touched_groups(changed, new_edges, decisions): the stored rows of all groups that changed records were in, and those that a new
+link leads to: what was linked before is of one group. `new_edges` are the changed edges, with what they weigh (bits).
+-#}
+{% macro touched_groups(changed, new_edges, decisions) -%}
     {%- set is_part = is_small_part(changed) -%}
     select {{ small_side('resolved') if is_part }}
         stored.*
@@ -81,27 +84,23 @@ Of a changed record all is looked at that links lead to, or led to: who is only 
         inner join (
             select distinct record_key
             from (
-                {{ changed_and_linked(changed, edges, decisions) }}
+                {{ changed_and_linked(changed, new_edges, decisions) }}
             ) as keys
         ) as affected on {{ record_key() }} = affected.record_key
     ) as resolved on stored.resolution_group = resolved.resolution_group
 {%- endmacro %}
 
-{% macro changed_and_linked(changed, edges, decisions) -%}
-    {%- set is_part = is_small_part(changed) -%}
+{% macro changed_and_linked(changed, new_edges, decisions) -%}
     select record_key
     from {{ changed }} as changed
     union all
     select record_key
     from (
-        select {{ small_side('low') if is_part }} {{ small_side('high') if is_part }}
+        select
             edges.key_low,
             edges.key_high
-        from ({{ edges }}) as edges
+        from ({{ new_edges }}) as edges
         inner join {{ ref('er_tiers') }} as tiers on tiers.tier = 0 and edges.bits >= tiers.least_bits
-        left join {{ changed }} as low on edges.key_low = low.record_key
-        left join {{ changed }} as high on edges.key_high = high.record_key
-        where low.record_key is not null or high.record_key is not null
     ) as links
     {{ each_of(['key_low', 'key_high'], 'record_key') }}
     union all
@@ -116,6 +115,34 @@ Of a changed record all is looked at that links lead to, or led to: who is only 
 
 {% macro record_key() -%}
     concat(source, ':', source_id)
+{%- endmacro %}
+
+{#-
+values_of_records(records, changed_records, stored): what is told of records in the index: of `changed_records` (rows of
+er_source_records) as they are now, of others as in the index, where the touched rows of that are kept (`stored`): `records`,
+all there are, are then not looked through.
+-#}
+{% macro values_of_records(records, changed_records, stored) -%}
+    {%- set told = [
+        'source', 'source_id', 'email', 'email_normalized', 'phone', 'phone_normalized', 'first_name', 'last_name', 'full_name',
+    ] -%}
+    {%- set is_kept = stored and not stored.startswith('(') -%}
+    select
+        record_key,
+        {{ told | join(', ') }},
+        merged_into_key is not null as is_merged_away,
+        is_deleted
+    from ({{ changed_records if is_kept else records }}) as records
+    {%- if is_kept %}
+    union all
+    select
+        {{ record_key() }} as record_key,
+        {{ told | join(', ') }},
+        is_merged_away,
+        false as is_deleted
+    from {{ stored }} as stored
+    where {{ record_key() }} not in (select record_key from ({{ changed_records }}) as changed)
+    {%- endif -%}
 {%- endmacro %}
 
 {#-

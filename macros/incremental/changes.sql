@@ -154,10 +154,15 @@ of, read again in case an older row with one of them has come since.
         limit 1
     {%- endset %}
     {% if model.unique_id not in run_state().looked_up and not run_query(sql).rows %}
-        {% do run_state().looked_up.update({
-            model.unique_id: '(select * from ' ~ target ~ ' ' ~ as_it_stands() ~ ' where false)',
-        }) %}
+        {% do nothing_stored() %}
     {% endif %}
+{% endmacro %}
+
+{#- nothing_stored(): says that no key this model may write is stored, and returns the rows that are: none. -#}
+{% macro nothing_stored() %}
+    {% set rows = '(select * from ' ~ this ~ ' ' ~ as_it_stands() ~ ' where false)' %}
+    {% do run_state().looked_up.update({model.unique_id: rows}) %}
+    {% do return(rows) %}
 {% endmacro %}
 
 {#-

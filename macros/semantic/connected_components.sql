@@ -72,12 +72,8 @@ tells the kept steps of two calls in one model apart. With `are_few`, computing 
     {%- set text = dbt.type_string() -%}
     {%- set rows = few_rows('select * from ' ~ edges ~ ' as rest', {'record_a': text, 'record_b': text}) -%}
     {%- if rows is not none -%}
-        {%- set links = [] -%}
-        {%- for one, other in rows -%}
-            {%- do links.append((one, other, 0)) -%}
-        {%- endfor -%}
         {%- set found = [] -%}
-        {%- for record, members in linked_groups(links, 0, {}).items() -%}
+        {%- for record, members in linked_groups(rows).items() -%}
             {%- do found.append((record, members[0])) -%}
         {%- endfor -%}
         {{ literal_rows(found, {'record_key': text, 'component_key': text}) }}

@@ -74,23 +74,23 @@ kept_ids_of_rows(claimants): what `kept_entity_ids` finds, for few records and w
 claimed_entity_id (never null), component_key, record_key and stored_created_at as text; returns {component_key: id}.
 -#}
 {% macro kept_ids_of_rows(claimants) %}
-    {% set created = {} %}
-    {% set claims = {} %}
+    {% set created, claims = {}, {} %}
+    {% set put_created, put_claim = created.update, claims.update %}
     {% for id, component, record, created_at in claimants %}
-        {% do created.update({id: created_at}) if id not in created or created_at < created[id] %}
+        {% do put_created({id: created_at}) if id not in created or created_at < created[id] %}
         {% set count, first = claims[(id, component)] if (id, component) in claims else (0, record) %}
-        {% do claims.update({(id, component): (count - 1, [first, record] | min(true))}) %}
+        {% do put_claim({(id, component): (count - 1, record if record < first else first)}) %}
     {% endfor %}
-    {% set kept = {} %}
-    {% set taken = {} %}
+    {% set kept, taken = {}, {} %}
     {% for round in range(3) %}
-        {% set best_of_component = {} %}
-        {% set best_of_id = {} %}
+        {% set best_of_component, best_of_id = {}, {} %}
+        {% set put_component, put_id = best_of_component.update, best_of_id.update %}
         {% for (id, component), claim in claims.items() if component not in kept and id not in taken %}
-            {% set wanted = (created[id], id) %}
-            {% do best_of_component.update({component: [best_of_component.get(component, wanted), wanted] | min}) %}
-            {% set offered = (claim, component) %}
-            {% do best_of_id.update({id: [best_of_id.get(id, offered), offered] | min}) %}
+            {% set wanted, offered = (created[id], id), (claim, component) %}
+            {% if component not in best_of_component or wanted < best_of_component[component] %}
+                {% do put_component({component: wanted}) %}
+            {% endif %}
+            {% do put_id({id: offered}) if id not in best_of_id or offered < best_of_id[id] %}
         {% endfor %}
         {% for component, (created_at, id) in best_of_component.items() if best_of_id[id][1] == component %}
             {% do kept.update({component: id}) %}

@@ -14,18 +14,21 @@
 } -%}
 {%- if is_incremental() -%}
     {%- set found = kept_rows('found', found_blocks(changed_records), types, as_table=false) -%}
-    {%- set before = kept_rows(
-        'before', blocks_before(found), dict(types, is_active='boolean'), as_table=false, after=found
+    {%- set stored_types = dict(types, is_active='boolean') -%}
+    {%- set are_new = brings_only_new_keys(ref('er_source_records')) -%}
+    {%- set before = literal_rows([], stored_types) if are_new else kept_rows(
+        'before', blocks_before(found), stored_types, as_table=false, after=found
     ) -%}
+    {%- set after = found if are_new else before -%}
     {%- set sizes = kept_rows(
         'sizes',
         changed_blocks_of(found, before),
         {'block_hash': 'bigint', 'is_active': 'boolean', 'is_turned': 'boolean'},
         as_table=false,
-        after=before
+        after=after
     ) -%}
     {%- set stored = looked_up(
-        step_of_many('stored', stored_blocks(found, before, sizes), before)
+        step_of_many('stored', stored_blocks(found, before, sizes), after)
     ) -%}
 {%- else -%}
     {%- set found = cached_step('found', found_blocks(changed_records)) -%}

@@ -29,6 +29,8 @@
     after=moved
 ) -%}
 
+{%- set few_moved = small_side('low') ~ ' ' ~ small_side('high') if is_small_part(moved) -%}
+
 {{ reads(found.sql ~ members_sql) }}
 with
 
@@ -42,7 +44,7 @@ decisions as (
 -- decided is together, or apart, for no evidence.
 bridges as (
 
-    select
+    select {{ few_moved }}
         low.before_entity_id as low_before,
         high.before_entity_id as high_before,
         low.entity_id,
@@ -67,39 +69,35 @@ bridges as (
 
 ),
 
-causes as (
+ranked as (
 
     select
-        *,
+        moved.record_key,
+        moved.old_entity_id,
+        moved.new_entity_id,
+        bridges.key_low,
+        bridges.key_high,
+        bridges.bits,
         row_number() over (
-            partition by before_entity_id, entity_id order by bits desc, key_low asc, key_high asc
+            partition by moved.record_key
+            order by bridges.bits desc, bridges.key_low asc, bridges.key_high asc
         ) as _rank
-    from (
-        select
-            *,
-            low_before as before_entity_id
-        from bridges
-        union all
-        select
-            *,
-            high_before as before_entity_id
-        from bridges
-    ) as both_sides
+    from {{ moved }} as moved
+    left join bridges
+        on
+            moved.new_entity_id = bridges.entity_id
+            and moved.old_entity_id in (bridges.low_before, bridges.high_before)
 
 )
 
 select
-    moved.record_key,
-    moved.old_entity_id as from_entity_id,
-    moved.new_entity_id as to_entity_id,
-    causes.key_low as cause_key_low,
-    causes.key_high as cause_key_high,
-    causes.bits as cause_bits,
+    record_key,
+    old_entity_id as from_entity_id,
+    new_entity_id as to_entity_id,
+    key_low as cause_key_low,
+    key_high as cause_key_high,
+    bits as cause_bits,
     {{ run_timestamp() }} as changed_at,
     {{ run_timestamp() }} as _built_at
-from {{ moved }} as moved
-left join causes
-    on
-        moved.old_entity_id = causes.before_entity_id
-        and moved.new_entity_id = causes.entity_id
-        and causes._rank = 1
+from ranked
+where _rank = 1

@@ -6,6 +6,10 @@
 ) }}
 
 {%- set changed_keys = changed_record_keys() -%}
+{%- set new_values -%}
+    select *
+    from {{ ref('er_source_records') }} {{ since_watermark(ref('er_source_records'), '_built_at') }}
+{%- endset -%}
 {%- set changed_records -%}
     select
         record_key,
@@ -14,7 +18,7 @@
         select
             record_key,
             is_deleted as is_gone
-        from {{ ref('er_source_records') }} {{ since_watermark(ref('er_source_records'), '_built_at') }}
+        from ({{ new_values }}) as changed_values
         union all
         select
             record_key,
@@ -53,17 +57,30 @@
     from {{ ref('er_candidate_edges') }} {{ pinned(ref('er_candidate_edges')) }} as edges
 {%- endset -%}
 
+{%- set new_edges -%}
+    select
+        edges.*,
+        {{ bits_in_lake(size.offset_bits) }} as bits
+    from (
+        select *
+        from {{ ref('er_candidate_edges') }} {{ since_watermark(ref('er_candidate_edges'), '_built_at') }}
+    ) as edges
+{%- endset -%}
+
 {%- set text = dbt.type_string() -%}
 {%- set decisions = kept_rows(
     'decisions', pair_decisions(), {'key_low': text, 'key_high': text, 'decision': text, 'decided_by': text}
 ) -%}
 
-{#- Only changed records, those they are linked to and the groups of both are resolved again. -#}
+{#- Only changed records, those newly linked to them and the groups of both are resolved again. -#}
 {%- set changed = kept_rows(
     'changed', changed_records, {'record_key': text, 'is_gone': 'boolean'}
 ) if is_incremental() -%}
+{%- set stored = looked_up(
+    step_of_many('stored', touched_groups(changed, new_edges, decisions), changed)
+) if is_incremental() and not size.is_other and not rebuild_asked() -%}
 {%- set resolved = resolution(
-    touched_records(changed, known_records, known_edges, decisions, size.is_other), known_edges, decisions, changed
+    touched_records(changed, known_records, stored), known_edges, decisions, changed
 ) -%}
 
 {{ reads(changed_records ~ known_records ~ known_edges ~ pair_decisions()) }}
@@ -90,17 +107,19 @@ select
     {{ model_version() }} as model_version,
     resolved.resolution_group,
     resolved.is_cut,
-    records.merged_into_key is not null as is_merged_away,
+    records.is_merged_away,
     not records.is_deleted and row_number() over (
         partition by resolved.component_key
         order by
             records.is_deleted asc,
-            {{ record_precedence('records.merged_into_key is not null') }} asc,
+            {{ record_precedence('records.is_merged_away') }} asc,
             records.record_key asc
     ) = 1 as is_golden_source,
     cast({{ size.offset_bits }} as int) as size_offset_bits,
     coalesce(resolved.stored_created_at, {{ run_timestamp() }}) as created_at,
     {{ run_timestamp() }} as updated_at,
     {{ run_timestamp() }} as _built_at
-from ({{ known_records }}) as records
+from (
+    {{ values_of_records(known_records, new_values, stored) }}
+) as records
 inner join {{ resolved }} as resolved on records.record_key = resolved.record_key

@@ -24,7 +24,12 @@
         'pairs', pair_sql, {'key_low': text, 'key_high': text, 'rules': text}, as_table=false, after=changed
     ) -%}
     {%- set compared = cached_step('compared', comparable_records(records, blocks, pairs)) -%}
-    {%- set before = looked_up(step_of_many('before', pairs_before(changed), changed)) -%}
+    {%- set are_new = brings_only_new_keys(ref('er_source_records')) -%}
+    {%- if are_new and brings_only_new_keys(ref('blocking_index')) -%}
+        {%- set before = nothing_stored() -%}
+    {%- else -%}
+        {%- set before = looked_up(step_of_many('before', pairs_before(changed), changed)) -%}
+    {%- endif -%}
 {%- else -%}
     {%- set pairs = cached_step('pairs', pair_sql) -%}
     {%- set compared = '(' ~ comparable_records(records, blocks) ~ ')' -%}

@@ -111,7 +111,7 @@ def a_query(*arguments: object, **options: object) -> str:
 candidate_pairs = scored_pairs = pairs_before = pairs_no_more = touched_records = edges_among = a_query
 edges_of_others = accepted_edges = members_of_entities = pair_decisions = with_merges = a_query
 counted_entities = blocks_before = changed_blocks_of = stored_blocks = blocks_with_changes = a_query
-blocks_of_all = comparable_records = changed_record_keys = a_query
+blocks_of_all = comparable_records = changed_record_keys = touched_groups = values_of_records = a_query
 
 
 def level_text(name: str) -> str:
@@ -145,6 +145,11 @@ def any_rows(sql: str) -> bool:
 
 
 def is_building() -> bool:
+    """Nothing is built."""
+    return False
+
+
+def brings_only_new_keys(relation: object) -> bool:
     """Nothing is built."""
     return False
 

@@ -1,0 +1,52 @@
+"""Where records only arrive nothing stored is looked for; where a run has died half-way it is all the same."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from tests.support.people.entities import Entities
+from tests.support.people.evaluation import agreement
+from tests.support.people.generator import people
+from tests.support.people.mixes import HARD
+from tests.support.people.staging import stage
+
+pytestmark = pytest.mark.spark
+
+_RECORDS, _FIRST, _NEW = 600, 350, 200
+_WATERMARKS = "metadata.incremental_watermarks"
+_INDEX = ("record_key", "rule", "block_hash", "is_generic", "is_active")
+_EDGES = ("key_low", "key_high", "rules", "score_bits")
+
+
+def _rows(entities: Entities, table: str, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
+    rows = entities.lake.read(f"semantic.{table}").select(columns).to_pylist()
+    return sorted(tuple(row.values()) for row in rows)
+
+
+def _all_at_once(home: Path, records: pa.Table) -> Entities:
+    found = Entities(home)
+    found.add(records)
+    return found
+
+
+@pytest.mark.parametrize(("literal_rows", "last_model"), [(0, "entity_index"), (2000, "blocking_index")])
+def test_records_that_arrive_in_a_run_that_dies_are_there_once_after_the_next(
+    tmp_path: Path, literal_rows: int, last_model: str
+) -> None:
+    records = people(HARD, _RECORDS, 11)
+    entities = Entities(tmp_path / "in-parts", literal_rows)
+    entities.add(records.slice(0, _FIRST))
+
+    watermarks = entities.lake.read(_WATERMARKS)
+    stage(entities.lake.catalog, records.slice(_FIRST, _NEW))
+    entities.lake.dbt("run", "--select", f"+{last_model},path:models/semantic")
+    entities.lake.catalog.load_table(_WATERMARKS).overwrite(watermarks)  # its tables are written, and it died
+    entities.add(records.slice(_FIRST + _NEW))
+
+    rebuilt = _all_at_once(tmp_path / "at-once", records)
+    for table, columns in (("blocking_index", _INDEX), ("er_candidate_edges", _EDGES)):
+        assert _rows(entities, table, columns) == _rows(rebuilt, table, columns)
+    assert len(entities.lake.rows("semantic.entity_index")) == _RECORDS
+    assert agreement(entities.found, rebuilt.found) == 1

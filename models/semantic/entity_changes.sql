@@ -29,8 +29,6 @@
     after=moved
 ) -%}
 
-{%- set few_moved = small_side('low') ~ ' ' ~ small_side('high') if is_small_part(moved) -%}
-
 {{ reads(found.sql ~ members_sql) }}
 with
 
@@ -44,7 +42,7 @@ decisions as (
 -- decided is together, or apart, for no evidence.
 bridges as (
 
-    select {{ few_moved }}
+    select
         low.before_entity_id as low_before,
         high.before_entity_id as high_before,
         low.entity_id,

@@ -11,6 +11,13 @@ counts the rows of what is computed from a kept step, `after`, that has many.
     {% do return(kept_table(name, sql) if as_table else cached_step(name, sql)) %}
 {% endmacro %}
 
+{#- many_of(relation): for `after`, that a parent's unread rows are many, because this run alone has written as many. -#}
+{% macro many_of(relation) %}
+    {% set is_known = execute and is_building() %}
+    {% set written = run_state().written.get(relation_name(relation), 0) if is_known else 0 %}
+    {% do return('many' if written > var('most_literal_rows') else '(') %}
+{% endmacro %}
+
 {#-
 step_of_many(name, sql, after): as `cached_step` where `after` is a kept step of many rows, a part of the lake: of a few rows
 a query costs less than keeping them, and most of a lake is not held twice.

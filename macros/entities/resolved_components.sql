@@ -60,15 +60,34 @@ of thousands. For many, each step is kept as a table. Nobody counts what is touc
         {%- do claim((id, found[record][1] if record in found else record, record, created_at)) -%}
     {%- endfor -%}
     {%- set kept = kept_ids_of_rows(claimants) -%}
+    {#- Most are the first of their entity, and that is their whole group: what goes without saying is left out. -#}
     {%- for record, id, created_at, is_gone in touched -%}
         {%- set alone = (record, record, record, 'false', none) -%}
         {%- set _, component, group, is_cut, bits = found[record] if record in found else alone -%}
-        {%- do add([record, component, group, is_cut, bits, kept[component] if component in kept else none, created_at]) -%}
+        {%- do add([
+            record,
+            component if component != record else none,
+            group if group != component else none,
+            is_cut if is_cut == 'true' else none,
+            bits,
+            kept[component] if component in kept else none,
+            created_at,
+        ]) -%}
     {%- endfor -%}
-    {{ literal_rows(rows, {
-        'record_key': text, 'component_key': text, 'resolution_group': text, 'is_cut': 'boolean', 'bits': 'decimal(9, 2)',
-        'kept_entity_id': text, 'stored_created_at': 'timestamp',
-    }) }}
+    (
+        select
+            record_key,
+            coalesce(component_key, record_key) as component_key,
+            coalesce(resolution_group, component_key, record_key) as resolution_group,
+            coalesce(is_cut, false) as is_cut,
+            bits,
+            kept_entity_id,
+            stored_created_at
+        from {{ literal_rows(rows, {
+            'record_key': text, 'component_key': text, 'resolution_group': text, 'is_cut': 'boolean',
+            'bits': 'decimal(9, 2)', 'kept_entity_id': text, 'stored_created_at': 'timestamp',
+        }) }} as said
+    )
 {%- endmacro %}
 
 {% macro edge_types() %}

@@ -76,6 +76,7 @@ The one way tables above raw are written on Spark: compute what differs from the
         {% endif %}
     {% endif %}
     {% do run_query('drop view if exists ' ~ candidates) %}
+    {% do run_state().written.update({relation_name(this): row_count}) %}
     {% if not row_count %}
         {% do run_state().unchanged.append(model.unique_id) %}
     {% endif %}

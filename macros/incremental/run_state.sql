@@ -3,6 +3,7 @@ run_state(): what the nodes of one dbt run know together; it begins empty, with 
 
     watermarks  {model: {parent: moment}} as they stood at the run's start; none if no hook has read them
     unchanged   ids of the nodes that ran and wrote nothing
+    written     {name of a table: the rows by which this run changed it}
     converted   ids of the models some of whose columns are stored as another type
     held        ids of the tests that every row written in this run has passed (`row_tests`)
     kept        {id of a model: the steps it keeps until it is done}
@@ -17,7 +18,7 @@ A manifest outlives a run where runs share a process, and so would this: it belo
     {% set state = graph.setdefault('frazil_run', {}) %}
     {% if state.get('invocation_id') != invocation_id %}
         {% do state.update({
-            'invocation_id': invocation_id, 'watermarks': none, 'unchanged': [], 'converted': [], 'held': [],
+            'invocation_id': invocation_id, 'watermarks': none, 'unchanged': [], 'written': {}, 'converted': [], 'held': [],
             'kept': {}, 'kept_schema': none, 'counted': {}, 'looked_up': {}, 'log_alone': {},
         }) %}
     {% endif %}

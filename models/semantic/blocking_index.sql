@@ -13,7 +13,13 @@
     'record_key': dbt.type_string(), 'rule': dbt.type_string(), 'block_hash': 'bigint', 'is_generic': 'boolean',
 } -%}
 {%- if is_incremental() -%}
-    {%- set found = kept_rows('found', found_blocks(changed_records), types, as_table=false) -%}
+    {%- set found = kept_rows(
+        'found',
+        found_blocks(changed_records),
+        types,
+        as_table=false,
+        after=many_of(ref('er_source_records'))
+    ) -%}
     {%- set stored_types = dict(types, is_active='boolean') -%}
     {%- set are_new = brings_only_new_keys(ref('er_source_records')) -%}
     {%- set before = literal_rows([], stored_types) if are_new else kept_rows(

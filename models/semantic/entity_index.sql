@@ -74,7 +74,10 @@
 
 {#- Only changed records, those newly linked to them and the groups of both are resolved again. -#}
 {%- set changed = kept_rows(
-    'changed', changed_records, {'record_key': text, 'is_gone': 'boolean'}
+    'changed',
+    changed_records,
+    {'record_key': text, 'is_gone': 'boolean'},
+    after=many_of(ref('er_source_records'))
 ) if is_incremental() -%}
 {%- set stored = looked_up(
     step_of_many('stored', touched_groups(changed, new_edges, decisions), changed)

@@ -8,7 +8,11 @@
 
 {%- set text = dbt.type_string() -%}
 {%- set changed = kept_rows(
-    'changed', changed_keys_sql, {'record_key': text}, as_table=false
+    'changed',
+    changed_keys_sql,
+    {'record_key': text},
+    as_table=false,
+    after=many_of(ref('er_source_records'))
 ) if is_incremental() -%}
 {%- set blocks -%}
     select *

@@ -21,8 +21,8 @@ MAY_READ = {
 }
 REFERENCE = r"(?:ref|source)\((?:\s*'\w+'\s*,?)+\)"
 PINNING = (
-    r"(?:since_watermark|pinned|is_unchanged|brings_only_new_keys|changed_keys|latest_changes|database_changes|moved_records"
-    r"|with_merges)"
+    r"(?:since_watermark|pinned|is_unchanged|brings_only_new_keys|many_of|changed_keys|latest_changes|database_changes"
+    r"|moved_records|with_merges)"
     rf"\(\s*{REFERENCE}"
 )
 

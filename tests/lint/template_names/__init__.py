@@ -124,6 +124,11 @@ def kept_rows(name: str, sql: str, columns: dict[str, str], **options: object) -
     return name
 
 
+def many_of(relation: object) -> str:
+    """Nothing is known."""
+    return "("
+
+
 def step_of_many(name: str, sql: str, after: str) -> str:
     """The query as a relation."""
     return name

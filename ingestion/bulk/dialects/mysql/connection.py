@@ -25,7 +25,8 @@ SETTINGS = {
     "lock_wait_timeout": "10",
 }
 SESSION = "set " + ", ".join(f"session {name} = {value}" for name, value in SETTINGS.items())
-_TOO_MANY, _SHUTTING_DOWN, _LOCK_WAIT, _DEADLOCK, _LOST = 1040, 1053, 1205, 1213, (2006, 2013, 2055, 4031)
+LOCK_WAIT = 1205
+_TOO_MANY, _SHUTTING_DOWN, _DEADLOCK, _LOST = 1040, 1053, 1213, (2006, 2013, 2055, 4031)
 _REFUSED_USER, _NO_DATABASE, _NO_ACCESS, _NO_HOST = (1045, 1698), 1049, (1044, 1142, 1143, 1227), (2003, 2005)
 _UNKNOWN_HOST = re.compile(r"\[Errno -\d+\]|getaddrinfo|not known")  # of the resolver, whose numbers are negative
 _GONE = (1051, 1054, 1146)  # tables or columns that changed
@@ -157,7 +158,7 @@ def told(source: DatabaseSource) -> Iterator[None]:
         raise RetryableError(f"{source.name}: the connection was lost") from error
     except pymysql.Error as error:
         number, text = code(error), short(error)
-        if number in _LOST or number in (_TOO_MANY, _SHUTTING_DOWN, _LOCK_WAIT, _DEADLOCK):
+        if number in _LOST or number in (_TOO_MANY, _SHUTTING_DOWN, LOCK_WAIT, _DEADLOCK):
             raise RetryableError(f"{source.name}: {text}") from error
         if number in _NO_ACCESS:
             raise UsageError(f"{source.name}: {text}; grant it to user {source.user!r}") from error

@@ -14,6 +14,7 @@ import pymysql
 from ingestion.bulk.dialects.base import Jdbc, TableChangedError
 from ingestion.bulk.dialects.mysql import log
 from ingestion.bulk.dialects.mysql.connection import (
+    LOCK_WAIT,
     SETTINGS,
     Connection,
     close,
@@ -36,6 +37,7 @@ _REPEATABLE = "set session transaction isolation level repeatable read"
 _BEGIN = (_REPEATABLE, "start transaction with consistent snapshot")
 _DENIED = (1044, 1045, 1142, 1227)
 _REWRITTEN = 1412
+_TRIES_FOR_LOCK, _SECONDS_FOR_LOCK, _PAUSE = 20, 1, 0.2
 _TRIES_WITHOUT_LOCK = 50
 
 
@@ -150,9 +152,9 @@ class MySqlSnapshot:
 def opened(source: DatabaseSource, readers: int) -> Iterator[MySqlSnapshot]:
     """See Dialect.snapshot.
 
-    Writers stand still only while the transactions are started, under a global read lock. Without the privilege for
-    it, MariaDB's transactions are started until all happen to be at one place of the log, which it tells for each;
-    MySQL gets one reader and a place from before its transaction, so that changes near it come twice, never not at all.
+    Writers stand still only while the transactions are started, under a global read lock. Where that is not to be had,
+    MariaDB's transactions are started until all happen to be at one place of the log, which it tells for each; MySQL
+    gets one reader and a place from before its transaction, so that changes near it come twice, never not at all.
     """
     connections: list[Connection] = []
     try:
@@ -179,15 +181,15 @@ def _begin(connection: Connection) -> None:
 
 
 def _locked(source: DatabaseSource, connections: list[Connection]) -> log.LogPlace | None:
-    """None without the privilege to hold writers for a moment, or to be told the place."""
+    """None where writers cannot be held for a moment, or without the privilege for it or to be told the place."""
     holder = connect(source)
     try:
-        rows(holder, "flush tables with read lock")
+        _hold_writers(holder)
         for connection in connections:
             _begin(connection)
         return log.current(holder)
     except pymysql.Error as error:
-        if code(error) not in _DENIED:
+        if code(error) not in (*_DENIED, LOCK_WAIT):
             raise
         _log.warning("no_global_lock", extra={"source": source.name, "reason": short(error)})
         return None
@@ -195,10 +197,27 @@ def _locked(source: DatabaseSource, connections: list[Connection]) -> log.LogPla
         close(holder)  # and with it the lock
 
 
+def _hold_writers(holder: Connection) -> None:
+    """Lock all tables against writers, as long as the connection lasts.
+
+    The lock waits for statements that run; one that waits for a row of a transaction, whose next statement waits for
+    this lock, never ends. The server sees no deadlock in it, and until the time is out nobody writes: so time is short.
+    """
+    rows(holder, f"set session lock_wait_timeout = {_SECONDS_FOR_LOCK}")
+    for left in reversed(range(_TRIES_FOR_LOCK)):
+        try:
+            rows(holder, "flush tables with read lock")
+            return
+        except pymysql.Error as error:
+            if code(error) != LOCK_WAIT or not left:
+                raise
+        time.sleep(_PAUSE)
+
+
 def _unlocked(source: DatabaseSource, connections: list[Connection]) -> log.LogPlace:
     if not log.is_mariadb(connections[0]):
         place = log.current(connections[0])
-        _log.warning("one_reader_only", extra={"source": source.name, "reason": "no privilege RELOAD"})
+        _log.warning("one_reader_only", extra={"source": source.name})
         for connection in connections[1:]:
             close(connection)
         del connections[1:]
@@ -212,6 +231,6 @@ def _unlocked(source: DatabaseSource, connections: list[Connection]) -> log.LogP
             return places.pop() or log.NO_LOG
         time.sleep(0.01 * (attempt % 5))
     raise RetryableError(
-        f"{source.name}: writers never paused for a common snapshot; grant RELOAD to {source.user!r}, "
-        "or load with --parallel-tables 1 --parallel-workers 1"
+        f"{source.name}: writers never paused for a common snapshot; see that {source.user!r} has RELOAD, "
+        "load when fewer transactions wait for each other, or with --parallel-tables 1 --parallel-workers 1"
     )

@@ -1,6 +1,5 @@
 """dbt inside this process: parsing, building, and what the manifest says of each node."""
 
-import gc
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from dbt.contracts.graph.manifest import Manifest
 from dbt_common.events.base_types import EventMsg
 
 from ingestion.errors import PermanentError
+from ingestion.garbage import collect_rarely
 from ingestion.runtime.spark import export_environment, spark_session
 from ingestion.settings import PROJECT_ROOT, Settings
 
@@ -62,7 +62,7 @@ class Dbt:
             if not isinstance(done.result, Manifest):
                 raise PermanentError(f"the dbt project cannot be parsed: {done.exception}")
             self._manifest = done.result
-            look_for_garbage_seldom()
+            collect_rarely()  # a search through the project stopped all of dbt's threads for a third of a second
         return self._manifest
 
     @property
@@ -106,16 +106,6 @@ class Dbt:
         options += ["--log-level-file", os.environ.get("DBT_LOG_LEVEL_FILE", "info")]
         callbacks = [self._on_event] if self._on_event else []
         return dbtRunner(manifest=manifest, callbacks=callbacks).invoke([*words, *options])
-
-
-def look_for_garbage_seldom() -> None:
-    """What is there now stays, as a parsed project does: it is no more looked through, and the rest less often.
-
-    Each look stops all of dbt's threads: together for a second of a minute's build.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000)
 
 
 def _node_result(result: Any) -> NodeResult:

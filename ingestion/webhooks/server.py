@@ -1,6 +1,5 @@
 """One worker's process: the listening socket, uvicorn, deadlines, signals."""
 
-import gc
 import logging
 import resource
 import signal
@@ -11,6 +10,7 @@ from typing import NamedTuple
 import uvicorn
 
 from ingestion.errors import RetryableError, UsageError
+from ingestion.garbage import collect_rarely
 from ingestion.webhooks.app import pages
 from ingestion.webhooks.counters import Key
 from ingestion.webhooks.protocol import WebhookProtocol, sweep
@@ -48,13 +48,6 @@ def raise_file_limit() -> int:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
-
-
-def collect_rarely() -> None:
-    """For when all is loaded: requests leave no cycles, and a search for some looks at every known id meanwhile."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 50, 100)
 
 
 class _Server(uvicorn.Server):
@@ -98,5 +91,6 @@ def run_worker(worker: Worker, listener: socket.socket, address: Address) -> Non
     server = _Server(config, worker)
     for number in (signal.SIGTERM, signal.SIGINT):  # before uvicorn listens to them, and when it raises them again
         signal.signal(number, lambda *_: setattr(server, "should_exit", True))
-    collect_rarely()
+    # Requests leave no cycles, and a search for some looks at every known id meanwhile.
+    collect_rarely(20_000, 50, 100)
     server.run(sockets=[listener])

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
 
-from ingestion.build.dbt import look_for_garbage_seldom
+from ingestion.garbage import collect_rarely
 
 _PARTS = ("dbt_project.yml", "macros", "models", "seeds", "snapshots", "tests/dbt")
 _MOST = 4  # projects that are kept: each takes tens of megabytes
@@ -40,5 +40,5 @@ def _parse(project: Path, variables: str) -> Manifest:
         paths = ["--project-dir", str(project), "--target-path", folder, "--log-path", folder]
         done = dbtRunner().invoke(["parse", "--quiet", _VARIABLES, variables, *paths])
     assert isinstance(done.result, Manifest), done.exception
-    look_for_garbage_seldom()
+    collect_rarely()
     return done.result

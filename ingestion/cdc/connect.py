@@ -172,10 +172,18 @@ class ConnectClient:
         self._of(name, "POST", f"/restart?includeTasks=true&onlyFailed={str(only_failed).lower()}")
 
     def delete(self, name: str) -> None:
-        """Its offsets stay with Connect and count again for a connector of the same name."""
+        """Its offsets stay with Connect and count again for a connector of the same name.
+
+        Returns when the worker tells nothing of it any more, which is a moment after its own answer.
+        """
         self.config(name)
         with suppress(NoConnectorError):  # the answer to an earlier try was lost
             self._of(name, "DELETE", "")
+        begun = time.monotonic()
+        with suppress(NoConnectorError):
+            while time.monotonic() - begun < _STALE_SECONDS:
+                self.status(name)
+                time.sleep(0.1)
 
     def offsets(self, name: str) -> list[SourceOffset]:
         found = self._of(name, "GET", "/offsets").get("offsets") or ()

@@ -60,9 +60,12 @@ demo: setup ## A generated business: signed webhooks in, trusted marts out (unde
 	@$(BIN)/frazil demo
 
 # Two of three parts at a time, as two cores allow: what needs Spark; what does not, most of which waits for servers; and
-# what needs Airflow, in its own environment. Lines begin with the part's name; each part ends with its slowest tests.
+# what needs Airflow, in its own environment. Lines begin with the part's name; each part ends with its slowest tests,
+# and all of it with what failed, so that nobody looks for it among three parts.
 test: setup airflow-setup ## All tests, the long torture runs in their short form.
-	@$(MAKE) --no-print-directory --keep-going --jobs 2 test-spark test-servers test-airflow
+	@mkdir -p logs && rm -f logs/test-*.log
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 test-spark test-servers test-airflow || { \
+		printf '\nWhat failed (all of it: logs/test-*.log):\n'; grep -hE '^[a-z]+: (E  |FAILED|ERROR)' logs/test-*.log; exit 2; }
 
 test-spark:
 	$(call tests,$(BIN),spark,not stress and spark,--ignore tests/orchestration)
@@ -75,8 +78,8 @@ test-airflow:
 
 # $(call tests,environment,part,markers,folders)
 define tests
-	@set -o pipefail; $(1)/pytest -m "$(3)" --durations=30 --durations-min=5 $(4) 2>&1 \
-		| while IFS= read -r line; do printf '$(2): %s\n' "$$line"; done
+	@mkdir -p logs; set -o pipefail; $(1)/pytest -m "$(3)" --durations=30 --durations-min=5 $(4) 2>&1 \
+		| while IFS= read -r line; do printf '$(2): %s\n' "$$line"; done | tee logs/test-$(2).log
 endef
 
 stress: setup airflow-setup ## The long torture runs.

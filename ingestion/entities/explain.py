@@ -144,8 +144,10 @@ def _comparisons(catalog: Catalog, pairs: Iterable[tuple[str, str]], offset: int
 
 def bits_in_lake(edge: Row, offset: int) -> Decimal:
     """What a comparison weighs if the lake's size takes `offset` bits, as the macro of this name says."""
-    is_rare = edge["email_level"] == 4 or (edge["phone_level"] or 0) >= 1 or edge["address_level"] in (4, 6)
-    return Decimal(edge["score_bits"]) - (0 if is_rare else offset)
+    level = {name: -1 if edge[f"{name}_level"] is None else edge[f"{name}_level"] for name in COMPARISONS}
+    quarters = {4: 4, 3: -1, 2: 2}.get(level["email"], 0) + 4 * (level["phone"] >= 2) + 4 * (level["address"] in (4, 6))
+    quarters -= 2 * (level["first_name"] >= 1) + 2 * (level["last_name"] >= 1)
+    return Decimal(edge["score_bits"]) + Decimal(offset * quarters) / 4
 
 
 def _parted_by(catalog: Catalog, pair: tuple[str, str], own: Row | None, is_one_group: bool) -> str:

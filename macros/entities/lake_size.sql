@@ -21,7 +21,7 @@ lake_size(records): offset_bits, how many bits the number of living records take
 {% endmacro %}
 
 {#-
-offset_bits(living, stored): five bits for each four doublings begun beyond 65,536 records, in whole bits. What is `stored`
+offset_bits(living, stored): three bits for each two doublings begun beyond 65,536 records, in whole bits. What is `stored`
 stays until a tenth of the records that began the last doubling are gone: a lake of about that many is not resolved anew with
 each run. A doubling doubles what chance makes alike, and a wrong link puts all records of two customers together: of a
 million generated records one bit for each joined too many.
@@ -29,7 +29,7 @@ million generated records one bit for each joined too many.
 {% macro offset_bits(living, stored) %}
     {% set found = {'bits': 0} %}
     {% for doublings in range(1, 25) %}
-        {% set bits, most_before = doublings * 5 // 4, 2 ** (15 + doublings) %}
+        {% set bits, most_before = doublings * 3 // 2, 2 ** (15 + doublings) %}
         {% if living > most_before or stored is not none and stored | int == bits and living * 10 > 9 * most_before %}
             {% do found.update({'bits': bits}) %}
         {% endif %}

@@ -116,11 +116,19 @@ def test_of_two_customers_it_is_told_what_parts_them(catalog: Catalog, pair: tup
     assert found.parted_by.startswith(reason)
 
 
-def test_a_large_lake_takes_bits_from_what_chance_could_have_made() -> None:
-    alike = {**_compared("a", "b", "5.00", first_name=5, address=3)}
-    near = {**_compared("a", "b", "5.00", first_name=5, address=4)}
-
-    assert [bits_in_lake(edge, 2) for edge in (alike, near)] == [Decimal("3.00"), Decimal("5.00")]
+@pytest.mark.parametrize(
+    ("levels", "bits"),
+    [
+        ({"first_name": 5, "last_name": 4, "address": 3}, "3.00"),
+        ({"first_name": 5, "last_name": 0, "phone": 1}, "4.00"),
+        ({"first_name": 5, "last_name": 4, "address": 4}, "5.00"),
+        ({"first_name": 5, "last_name": 4, "email": 2}, "4.00"),
+        ({"first_name": 5, "last_name": 4, "email": 3}, "2.50"),
+        ({"email": 4, "phone": 3}, "9.00"),
+    ],
+)
+def test_a_large_lake_takes_bits_from_names_and_gives_them_to_what_few_share(levels: dict[str, int], bits: str) -> None:
+    assert bits_in_lake(_compared("a", "b", "5.00", **levels), 2) == Decimal(bits)
 
 
 @pytest.mark.parametrize("record", ["shop:99", "no record", "shop:1' or '1' = '1"])

@@ -1,6 +1,6 @@
 """Which models a backfill of some days builds anew: those that read a raw table with rows of these days."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,8 +17,7 @@ from tests.support.project import small_copy_of_the_project
 from tests.unit.lake.deliveries import journalled, order
 
 ORDERS, CHARGES = "model.frazil.stg_shopify_orders", "model.frazil.stg_stripe_charges"
-TODAY = datetime.now(UTC).date()
-YESTERDAY = TODAY - timedelta(days=1)
+DAY = timedelta(days=1)
 
 
 @pytest.fixture
@@ -32,8 +31,18 @@ def graph(settings: Settings, catalog: Catalog, tmp_path: Path) -> Graph:
     return found
 
 
-def test_the_days_choose_the_models_and_the_next_run_builds_them_anew(catalog: Catalog, graph: Graph) -> None:
-    raw = loaded_between(catalog, graph, YESTERDAY, TODAY)
+@pytest.fixture
+def today(catalog: Catalog, graph: Graph) -> date:
+    """The day on which they came, which may be over by now."""
+    moment = catalog.load_table("raw.shopify_orders").scan().to_arrow()["_loaded_at"][0].as_py()
+    day: date = moment.date()
+    return day
+
+
+def test_the_days_choose_the_models_and_the_next_run_builds_them_anew(
+    catalog: Catalog, graph: Graph, today: date
+) -> None:
+    raw = loaded_between(catalog, graph, today - DAY, today)
     asked = ask_to_rebuild(catalog, graph, raw)
     chosen = graph.select(load_state(catalog), graph.snapshots(), everything=False)
 
@@ -44,18 +53,18 @@ def test_the_days_choose_the_models_and_the_next_run_builds_them_anew(catalog: C
     assert load_state(catalog)[CHARGES].checksum == graph.checksums[CHARGES]
 
 
-def test_other_days_and_sources_ask_for_nothing(catalog: Catalog, graph: Graph) -> None:
+def test_other_days_and_sources_ask_for_nothing(catalog: Catalog, graph: Graph, today: date) -> None:
     before = load_state(catalog)
 
-    assert loaded_between(catalog, graph, date(2020, 1, 1), YESTERDAY - timedelta(days=1)) == []
-    assert loaded_between(catalog, graph, TODAY, TODAY, "stripe") == []
-    assert loaded_between(catalog, graph, TODAY, TODAY, "shopify") == ["raw.shopify_orders"]
+    assert loaded_between(catalog, graph, date(2020, 1, 1), today - DAY - timedelta(days=1)) == []
+    assert loaded_between(catalog, graph, today, today, "stripe") == []
+    assert loaded_between(catalog, graph, today, today, "shopify") == ["raw.shopify_orders"]
     assert ask_to_rebuild(catalog, graph, []) == []
     assert load_state(catalog) == before
 
 
-def test_days_in_the_wrong_order_and_strange_sources_are_named(catalog: Catalog, graph: Graph) -> None:
+def test_days_in_the_wrong_order_and_strange_sources_are_named(catalog: Catalog, graph: Graph, today: date) -> None:
     with pytest.raises(UsageError, match="lies before"):
-        loaded_between(catalog, graph, TODAY, YESTERDAY)
+        loaded_between(catalog, graph, today, today - DAY)
     with pytest.raises(UsageError, match="no model reads a raw table of nobody"):
-        loaded_between(catalog, graph, TODAY, TODAY, "nobody")
+        loaded_between(catalog, graph, today, today, "nobody")

@@ -1,6 +1,6 @@
 {#-
-scored_pairs(pairs, records): `pairs` with the level and the weight of each comparison and the sum of them all. `records`
-are `comparable_records`.
+scored_pairs(pairs, records): `pairs` with the level and the weight of each comparison and the sum of them all, which is null
+of a pair that is none after all (`have_nobodys_mailbox`). `records` are `comparable_records`.
 -#}
 {% macro scored_pairs(pairs, records) -%}
     select
@@ -11,8 +11,11 @@ are `comparable_records`.
         {{ name }}_level,
         {{ name }}_bits,
         {%- endfor %}
-        cast(prior_bits
-        {%- for name in compared_levels() %} + {{ name }}_bits{% endfor %} as decimal(8, 2)) as score_bits
+        case
+            when not have_nobodys_mailbox or coalesce(phone_level, 0) > 0 or coalesce(address_level, 0) >= 4
+                then cast(prior_bits
+                {%- for name in compared_levels() %} + {{ name }}_bits{% endfor %} as decimal(8, 2))
+        end as score_bits
     from (
         select
             levels.*,
@@ -37,6 +40,7 @@ are `comparable_records`.
         rules,
         first_name_rarity_bits,
         last_name_rarity_bits,
+        {{ have_nobodys_mailbox() }} as have_nobodys_mailbox,
         {%- for name, level in compared_levels().items() %}
         {{ level }} as {{ name }}_level{{ ',' if not loop.last }}
         {%- endfor %}
@@ -55,7 +59,7 @@ are `comparable_records`.
 {% macro pairs_with_values(pairs, records) -%}
     select
         half_pairs.*,
-        {%- for name in matched_columns() %}
+        {%- for name in matched_columns() + nobodys_columns() %}
         high.{{ name }} as high_{{ name }}{{ ',' if not loop.last }}
         {%- endfor %}
     from (
@@ -65,7 +69,7 @@ are `comparable_records`.
             pairs.rules,
             low.first_name_rarity_bits,
             low.last_name_rarity_bits,
-            {%- for name in matched_columns() %}
+            {%- for name in matched_columns() + nobodys_columns() %}
             low.{{ name }} as low_{{ name }}{{ ',' if not loop.last }}
             {%- endfor %}
         from {{ pairs }} as pairs
@@ -75,14 +79,33 @@ are `comparable_records`.
 {%- endmacro %}
 
 {#-
-comparable_records(records, blocks, pairs): what is compared of each record. What too many share (`blocks` that are not
-active) is left out. With `pairs` only the records of these are looked up.
+have_nobodys_mailbox(): whether one of two records has a mailbox that is entered for want of another (`test@`), or both have one
+that too many share, where nothing but that and the surname brought them together. Whoever enters no address of their own may
+enter any name: names and a country make no customer of them.
+-#}
+{% macro have_nobodys_mailbox() -%}
+    coalesce(
+        low_has_nobodys_mailbox or high_has_nobodys_mailbox
+        or rules = 'surname_and_mailbox' and low_shared_mailbox = high_shared_mailbox,
+        false
+    )
+{%- endmacro %}
+
+{% macro nobodys_columns() %}
+    {% do return(['shared_mailbox', 'has_nobodys_mailbox']) %}
+{% endmacro %}
+
+{#-
+comparable_records(records, blocks, pairs): what is compared of each record, and whether its mailbox is nobody's. What too many
+share (`blocks` that are not active) is left out of it. With `pairs` only the records of these are looked up.
 -#}
 {% macro comparable_records(records, blocks, pairs=none) -%}
     select
         records.record_key,
         records.first_name_rarity_bits,
         records.last_name_rarity_bits,
+        case when shared.is_email_shared = 1 then records.email_normalized end as shared_mailbox,
+        {{ is_generic_mailbox('records.email_local') }} as has_nobodys_mailbox,
         {%- for name in matched_columns() %}
         {%- set kind = name.split('_')[0] %}
         {%- if kind in ['email', 'phone'] %}

@@ -28,6 +28,16 @@ _COLLEAGUES = (
     {"source_id": "31", "first_name": "Sjoerd", "last_name": "Brandsma", "phone": "+31384567810", **_OFFICE},
     {"source_id": "32", "first_name": "Annelies", "last_name": "Kuipers", "phone": "+31384567811", **_OFFICE},
 )
+_NOBODY = {"email": "test@example.com", "country": "BR"}
+_CREW = {"email": "crew@schip.example", "country": "NO"}
+_STRANGERS = (
+    {"source_id": "41", "last_name": "Cunha", **_NOBODY},
+    {"source_id": "42", "first_name": "Davi", "last_name": "Cunha", **_NOBODY},
+    {"source_id": "43", "first_name": "Davi", "last_name": "Cunha", "country": "BR"},
+    {"source_id": "51", "last_name": "Quist", **_CREW},
+    {"source_id": "52", "first_name": "Olav", "last_name": "Quist", **_CREW},
+    *({"source_id": f"crew-{one}", "last_name": one * 6, **_CREW} for one in "abcdefghijklmn"),
+)
 
 
 class Decided:
@@ -74,8 +84,8 @@ def test_decisions_hold_between_living_records_and_contradicting_ones_leave_thei
 ) -> None:
     alike = [{"source_id": "1", **_ALIKE}, {"source_id": "2", **_ALIKE}]
     others = [{"source_id": one, "email": f"{one * 9}@other.example"} for one in "345678"]
-    stage(decided.lake.catalog, _people(*alike, *others, *_SPOUSES, *_COLLEAGUES))
-    assert decided.build(literal_rows) == [{"1", "2"}], "couples and colleagues share what does not tell them apart"
+    stage(decided.lake.catalog, _people(*alike, *others, *_SPOUSES, *_COLLEAGUES, *_STRANGERS))
+    assert decided.build(literal_rows) == [{"1", "2"}], "what couples, colleagues and crews share does not tell"
 
     decided.decide("shopify:1", "shopify:2", "cannot_link")
     decided.decide("shopify:3", "shopify:4", "must_link")

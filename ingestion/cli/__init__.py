@@ -10,7 +10,7 @@ from pydantic_settings import SettingsError
 from ingestion.errors import FrazilError, UsageError
 
 NOUNS = {
-    "setup": "Find Java, fetch jars, create the lake's empty tables.",
+    "setup": "Find Java, fetch jars, archive Spark's classes, create the lake's empty tables.",
     "demo": "Generated business, real server, dbt build, printed marts.",
     "webhooks": "Receive, send and list webhooks.",
     "sink": "Move journalled events into raw Iceberg tables.",

@@ -64,6 +64,9 @@ def _packaged_java(folder: Path) -> Path:
     store = _trust_store(folder)
     wrapper.write_text(_WRAPPER.format(java=JAVA, store=store, password=_PASSWORD), encoding="utf-8")
     wrapper.chmod(0o755)
+    if not (JAVA.parent.parent / "lib" / "server" / "classes.jsa").exists():
+        # Others bring this archive of Java's own classes, which ingestion/runtime/class_archive.py adds Spark's to.
+        subprocess.run([JAVA, "-Xshare:dump"], capture_output=True, check=False)
     return folder
 
 

@@ -1,10 +1,12 @@
 """The one Spark session of a process, configured by profiles/profiles.yml, the file dbt reads too."""
 
 import contextlib
+import io
 import logging
 import os
 import sys
 import threading
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from ingestion.runtime.class_archive import archive_path
 from ingestion.settings import PROJECT_ROOT, Settings
 
 PROFILES_DIR = PROJECT_ROOT / "profiles"
@@ -96,14 +99,43 @@ appender.console.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
 _UNUSED_DEFAULTS = ("mapred-default.xml", "yarn-default.xml")
 
 
+# Java tells on standard output of an archive that it does not use, as if that were the command's own words.
+_SPARK_ENV = """export JAVA_HOME="{java_home}"
+export SPARK_CONF_DIR="{jar}"
+if [ -f "{archive}" ] && [[ "${{SPARK_SUBMIT_OPTS:-}}" != *ArchiveClassesAtExit* ]]; then
+  export SPARK_SUBMIT_OPTS='-XX:SharedArchiveFile="{archive}" -Xlog:cds*=off'" ${{SPARK_SUBMIT_OPTS:-}}"
+fi
+"""
+
+
 def write_spark_env(java_home: Path) -> Path:
-    """Tell every Spark of this environment which Java to run, plain `dbt build` included, and what not to load."""
+    """Tell every Spark of this environment which Java to run, plain `dbt build` included, and what not to load.
+
+    Returns the path of the classes' archive (`ingestion.runtime.class_archive`), which each Spark uses if it is there.
+    """
     conf = Path(pyspark.__file__).parent / "conf"
     conf.mkdir(exist_ok=True)
-    texts = {"spark-env.sh": f'export JAVA_HOME="{java_home}"\n', "log4j2.properties": _LOG4J}
-    texts |= dict.fromkeys(_UNUSED_DEFAULTS, "<configuration/>\n")
-    for name, text in texts.items():
-        path = conf / name
-        if not path.exists() or path.read_text(encoding="utf-8") != text:  # else a Spark may be reading it just now
-            path.write_text(text, encoding="utf-8")
-    return conf / "spark-env.sh"
+    # A jar and no folder: Java uses an archive of classes only if the class path has no folder with files in it.
+    texts = {"log4j2.properties": _LOG4J} | dict.fromkeys(_UNUSED_DEFAULTS, "<configuration/>\n")
+    jar = conf / "frazil.jar"
+    _write_if_new(jar, _jar(texts))
+    archive = archive_path(conf, java_home)
+    _write_if_new(conf / "spark-env.sh", _SPARK_ENV.format(java_home=java_home, jar=jar, archive=archive).encode())
+    return archive
+
+
+def _jar(texts: dict[str, str]) -> bytes:
+    """The same bytes for the same texts."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as jar:
+        for name, text in texts.items():
+            jar.writestr(zipfile.ZipInfo(name), text)
+    return buffer.getvalue()
+
+
+def _write_if_new(path: Path, content: bytes) -> None:
+    """In one step, as a Spark may be reading it just now."""
+    if not path.exists() or path.read_bytes() != content:
+        beside = path.with_name(f"{path.name}.{os.getpid()}")
+        beside.write_bytes(content)
+        beside.replace(path)

@@ -36,7 +36,7 @@ def has_networks_of_its_own() -> bool:
 def test_a_second_set_up_needs_no_network(tmp_path: Path) -> None:
     done = run(tmp_path, *NO_NETWORK, "make", "setup")
     assert done.returncode == 0, done.stderr
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["Java", "jars", "tables"]
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["Java", "jars", "classes", "tables"]
 
 
 def test_dbt_finds_project_and_profile_from_the_root(tmp_path: Path) -> None:

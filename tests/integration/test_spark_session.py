@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,3 +34,10 @@ def test_no_settings_of_hadoops_own_clusters_travel_with_each_read(spark: SparkS
     settings = dict(java._jsc.hadoopConfiguration().getValByRegex("^(yarn|mapreduce)[.]"))
 
     assert not {name for name in settings if name.startswith(("yarn.nodemanager.", "mapreduce.map."))}
+
+
+def test_java_starts_from_the_archive_of_classes_that_the_set_up_made(spark: SparkSession) -> None:
+    java: Any = spark
+    process = java._jvm.java.lang.ProcessHandle.current().pid()
+
+    assert "/pyspark/conf/classes-" in Path(f"/proc/{process}/maps").read_text(encoding="utf-8")

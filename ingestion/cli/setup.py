@@ -20,9 +20,9 @@ def command() -> None:
     settings = Settings()
     settings.home_dir.mkdir(parents=True, exist_ok=True)
     java_home = find_java(settings.home_dir)
-    click.echo(f"Java   {java_home}")
+    click.echo(f"Java    {java_home}")
     jars = ensure_jars("spark", settings.jars_dir, java_home)
-    click.echo(f"jars   {len(jars)} in {settings.jars_dir}")
+    click.echo(f"jars    {len(jars)} in {settings.jars_dir}")
     archive = write_spark_env(java_home)
     if not archive.exists():
         click.echo("classes are put in order for Java, once: half a minute", err=True)
@@ -31,4 +31,4 @@ def command() -> None:
     catalog = open_catalog(settings)
     tables = ensure_tables(catalog, load_sources(settings.config_dir))
     catalog.close()
-    click.echo(f"tables {len(tables)} in {settings.warehouse}")
+    click.echo(f"tables  {len(tables)} in {settings.warehouse}")

@@ -39,7 +39,7 @@ class Lake:
         target = self.settings.home_dir / "dbt"
         paths = ["--target-path", str(target), "--log-path", str(target / "logs"), "--log-level-file", "info"]
         options = ["--quiet", "--target", "started", "--no-write-json", *paths]
-        done = dbtRunner(parsed(self._project, words)).invoke([*words, *options, "--project-dir", str(self._project)])
+        done = dbtRunner(parsed(self._project)).invoke([*words, *options, "--project-dir", str(self._project)])
         failed = [f"{one.node.name}: {one.message}" for one in getattr(done.result, "results", []) if one.failures]
         errors = [
             f"{one.node.name}: {one.message}" for one in getattr(done.result, "results", []) if one.status == "error"

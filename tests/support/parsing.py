@@ -1,6 +1,6 @@
 """The dbt project as it was parsed: once for all lakes of a run, and anew when a test has changed a file of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,17 +11,19 @@ from ingestion.garbage import collect_rarely
 
 _PARTS = ("dbt_project.yml", "macros", "models", "seeds", "snapshots", "tests/dbt")
 _MOST = 4  # projects that are kept: each takes tens of megabytes
-_VARIABLES = "--vars"
-_found: dict[tuple[Path, str], tuple[frozenset[tuple[str, int, int]], Manifest]] = {}
+_found: dict[Path, tuple[frozenset[tuple[str, int, int]], Manifest]] = {}
 
 
-def parsed(project: Path, words: Sequence[str]) -> Manifest:
-    """For a command of those `words`; nothing in it is of the lake that is built. Fails the test with dbt's words."""
-    variables = words[words.index(_VARIABLES) + 1] if _VARIABLES in words else "{}"
+def parsed(project: Path) -> Manifest:
+    """For any command: variables tell in models and macros alone, which dbt reads again as it builds.
+
+    One that chose between references would be refused there. Nothing in it is of the lake that is built. Fails the test
+    with dbt's words.
+    """
     files = frozenset(_files(project))
-    known = _found.get((project, variables))
+    known = _found.get(project)
     if known is None or known[0] != files:
-        known = _found[(project, variables)] = (files, _parse(project, variables))
+        known = _found[project] = (files, _parse(project))
         if len(_found) > _MOST:
             del _found[next(iter(_found))]
     return known[1]
@@ -35,10 +37,10 @@ def _files(project: Path) -> Iterator[tuple[str, int, int]]:
                 yield str(path), found.st_mtime_ns, found.st_size
 
 
-def _parse(project: Path, variables: str) -> Manifest:
+def _parse(project: Path) -> Manifest:
     with TemporaryDirectory() as folder:
         paths = ["--project-dir", str(project), "--target-path", folder, "--log-path", folder]
-        done = dbtRunner().invoke(["parse", "--quiet", _VARIABLES, variables, *paths])
+        done = dbtRunner().invoke(["parse", "--quiet", *paths])
     assert isinstance(done.result, Manifest), done.exception
     collect_rarely()
     return done.result

@@ -1,9 +1,11 @@
 """Durable capture: ~6 KB signed Shopify orders, 64 connections, one worker, against the same server without storage.
 
-Each round runs servers one after the other. As fast as answers come: without storage, then with the journal. At a
-quarter of that rate, where a request waits for the disk and not for a core: with the journal, then without storage
-while a probe writes and syncs blocks of the journal's size, which tells what the disk itself takes. A request may have
-to wait for the commit under way and then for its own, hence twice the disk's time.
+Each round runs servers one after the other: as fast as answers come, without storage, then with the journal; and with
+the journal at a quarter of its rate. What the disk itself takes is told by a probe that writes and syncs blocks of the
+journal's size beside the server without storage, under the same load: once at full load, once at a quarter. A request
+may have to wait for the commit under way and then for its own, hence twice the disk's time. At full load request and
+probe wait for a core, too; at a quarter mostly for the disk, and for whatever else the machine does meanwhile: a stall
+of five milliseconds is met by one write of the probe, but by every request that is due while it lasts.
 """
 
 import json
@@ -95,6 +97,14 @@ class SyncProbe(threading.Thread):
         return sorted(self._times)[int(len(self._times) * 0.99)]
 
 
+def probed(folder: Path, run: str, group: float, rate: float) -> float:
+    """The 99th percentile of the disk's own milliseconds for groups of that many orders, under that load."""
+    probe = SyncProbe(folder, round(group * (len(order(1)) + 600)))
+    probe.start()
+    measure("none", folder / "probed", run, rate)
+    return probe.stop()
+
+
 def line(measured: dict[str, float]) -> str:
     """One server's round for people."""
     return "{per_second:.0f}/s, {cpu_us:.0f} us CPU, p50 {p50_ms:.1f} and p99 {p99_ms:.1f} ms".format(**measured)
@@ -109,24 +119,27 @@ def main() -> None:
             journal = measure("journal", folder / f"journal-{number}", f"j{number}")
             rate = journal["per_second"] / 4
             paced = measure("journal", folder / f"paced-{number}", f"q{number}", rate)
-            probe = SyncProbe(folder, round(paced["group"] * (len(order(1)) + 600)))
-            probe.start()
-            measure("none", folder / "probed", f"p{number}", rate)
-            sync_p99 = probe.stop()
-            rounds.append({"none": none, "journal": journal, "paced": paced, "sync_p99_ms": sync_p99})
+            sync = probed(folder, f"s{number}", journal["group"], 0.0)
+            paced_sync = probed(folder, f"p{number}", paced["group"], rate)
+            rounds.append(
+                {"none": none, "journal": journal, "sync_p99_ms": sync, "paced": paced, "paced_sync_p99_ms": paced_sync}
+            )
             print(
-                f"round {number + 1}: without storage {line(none)}; journal {line(journal)}; "
-                f"paced {line(paced)}; fdatasync p99 {sync_p99:.2f} ms"
+                f"round {number + 1}: without storage {line(none)}; journal {line(journal)}, "
+                f"fdatasync p99 {sync:.2f} ms; paced {line(paced)}, fdatasync p99 {paced_sync:.2f} ms"
             )
     inputs = {"connections": CONNECTIONS, "seconds": SECONDS, "body_bytes": len(order(1)), "rounds": rounds}
     ratio = statistics.median(r["journal"]["per_second"] / r["none"]["per_second"] for r in rounds)
     cpu = statistics.median(r["journal"]["cpu_us"] for r in rounds)
     p99 = statistics.median(r["journal"]["p99_ms"] for r in rounds)
-    to_disk = statistics.median(r["paced"]["p99_ms"] / r["sync_p99_ms"] for r in rounds)
+    to_disk = statistics.median(r["journal"]["p99_ms"] / r["sync_p99_ms"] for r in rounds)
+    paced_to_disk = statistics.median(r["paced"]["p99_ms"] / r["paced_sync_p99_ms"] for r in rounds)
     report("capture_throughput_ratio", ratio, "ratio", ">= 0.50 of no storage", ratio >= 0.5, inputs)
     report("capture_cpu_per_request", cpu, "us", "<= 85", cpu <= 85, inputs)
     report("capture_p99", p99, "ms", "<= 20 at full load", p99 <= 20, inputs)
-    report("capture_p99_to_disk", to_disk, "ratio", "<= 2 x fdatasync's p99, paced", to_disk <= 2, inputs)
+    bar = "<= 2 x fdatasync's p99 in the same run"
+    report("capture_p99_to_disk", to_disk, "ratio", f"{bar}, full load", to_disk <= 2, inputs)
+    report("capture_paced_p99_to_disk", paced_to_disk, "ratio", f"{bar}, a quarter", paced_to_disk <= 2, inputs)
 
 
 if __name__ == "__main__":

@@ -102,8 +102,11 @@ def probed(folder: Path, run: str, group: float, rate: float) -> float:
     """The 99th percentile of the disk's own milliseconds for groups of that many orders, under that load."""
     probe = SyncProbe(folder, round(group * (len(order(1)) + 600)))
     probe.start()
-    measure("none", folder / "probed", run, rate)
-    return probe.stop()
+    try:
+        measure("none", folder / "probed", run, rate)
+    finally:
+        p99 = probe.stop()
+    return p99
 
 
 def line(measured: dict[str, float]) -> str:

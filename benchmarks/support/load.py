@@ -91,12 +91,13 @@ class Load:
         for connection in select.select(self._asked, (), (), patience)[0]:
             piece = connection.socket.recv(4096)
             connection.answer += piece
-            if piece and not connection.answer.endswith(b"\r\n\r\n"):
+            is_whole = connection.answer.endswith(b"\r\n\r\n")
+            if piece and not is_whole:
                 continue
             now = time.perf_counter()
             self._asked.discard(connection)
             self.latencies.append(now - connection.due)
-            self.bad += not connection.answer.startswith(b"HTTP/1.1 200")
+            self.bad += not (is_whole and connection.answer.startswith(b"HTTP/1.1 200"))
             if piece:
                 connection.answer = b""
                 connection.due = connection.due + self._period if self._period else now
@@ -119,6 +120,8 @@ def main() -> None:
     elapsed = load.run(float(seconds))
     measured = sorted(load.latencies)
     print("done", flush=True)
+    if not measured:
+        raise SystemExit(f"127.0.0.1:{port}: no request was answered; does the server run?")
     load.finish()
     result = {
         "requests": len(measured),

@@ -57,7 +57,7 @@ class Entry(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Deliveries between `stage` and `settle`; `answers` are those of `append`."""
+    """Deliveries between `stage` and `settle`; `answers` are those of `append`, and without a frame all were known."""
 
     answers: list[int | None]
     ids: list[bytes]
@@ -129,15 +129,15 @@ class Journal:
         answers: list[int | None] = []
         for start in range(0, len(deliveries), _MAX_GROUP):
             group = self.stage(deliveries[start : start + _MAX_GROUP])
-            self.commit(group)
-            self.settle(group)
+            if group.frame is not None:
+                self._claimed().append(group.frame)
+                self._know(group)
             answers += group.answers
         return answers
 
     def stage(self, deliveries: list[Delivery]) -> Group:
-        """The first third of `append`: all but the disk. The group is committed and settled before the next one."""
+        """What `append` does before the disk. A group is written, synced and settled before the next one is staged."""
         self.claim()
-        assert self._appender is not None
         fresh: dict[bytes, Delivery] = {}
         new: list[bool] = []
         for delivery in deliveries:
@@ -149,7 +149,7 @@ class Journal:
                 fresh[delivery_id] = delivery
         if not fresh:
             return Group([None] * len(deliveries), [], 0, None)
-        seq = self._appender.last_seq + 1
+        seq = self._claimed().last_seq + 1
         at = deliveries[-1].received_at
         frame = outgoing(seq, len(fresh), at, _payload(fresh))
         answers: list[int | None] = []
@@ -158,14 +158,24 @@ class Journal:
             seq += is_new
         return Group(answers, list(fresh), at, frame)
 
-    def commit(self, group: Group) -> None:
-        """The second third: waits for the disk, and may run in another thread. Raises OSError."""
-        if group.frame is not None:
-            assert self._appender is not None
-            self._appender.append(group.frame)
+    def write(self, frame: Outgoing) -> int:
+        """The descriptor of the file that the staged frame was written to, for an fdatasync; raises OSError."""
+        return self._claimed().write(frame)
 
-    def settle(self, group: Group) -> None:
-        """The last third, after a commit that did not fail: from now on the group's ids are known."""
+    def settle(self, group: Group, *, is_on_disk: bool) -> None:
+        """After the fdatasync: from now on the group's ids are known, or nothing of it counts as stored."""
+        assert group.frame is not None
+        if is_on_disk:
+            self._claimed().advance(group.frame)
+            self._know(group)
+        else:
+            self._claimed().abandon()
+
+    def _claimed(self) -> Appender:
+        assert self._appender is not None
+        return self._appender
+
+    def _know(self, group: Group) -> None:
         for delivery_id in group.ids:
             self._known.add(delivery_id, group.at)
 

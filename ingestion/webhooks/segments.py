@@ -9,6 +9,7 @@ import os
 import struct
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
@@ -83,7 +84,7 @@ class Segment:
     def __init__(self, path: Path, *, writable: bool = False) -> None:
         self.path = path
         self.number = int(path.stem)
-        self._descriptor = os.open(path, os.O_RDWR | os.O_DSYNC if writable else os.O_RDONLY)
+        self._descriptor = os.open(path, os.O_RDWR if writable else os.O_RDONLY)
 
     @classmethod
     def create(cls, path: Path, size: int) -> "Segment":
@@ -125,8 +126,11 @@ class Segment:
             offset += frame.size
             yield offset, frame
 
+    def fileno(self) -> int:
+        return self._descriptor
+
     def write(self, offset: int, frame: Outgoing) -> None:
-        """On disk when this returns (O_DSYNC: one system call writes and syncs); raises OSError when it may not be."""
+        """Into the system's memory, and on disk after an fdatasync."""
         written = os.pwritev(self._descriptor, frame.parts, offset)
         if written < frame.size:
             data = b"".join(frame.parts)
@@ -164,6 +168,7 @@ class Appender:
         self._offset = 0
         self._room = 0
         self._next: Segment | None = None
+        self._full: tuple[Segment, int] | None = None
         self._preparing: threading.Thread | None = None
         self._number = 0
         self._is_used = False
@@ -171,9 +176,20 @@ class Appender:
         self._recover()
 
     def append(self, frame: Outgoing) -> None:
-        """Store `frame`; it is on disk when this returns.
+        """Store `frame`; it is on disk when this returns. Raises OSError, and then nothing counts as stored."""
+        descriptor = self.write(frame)
+        try:
+            os.fdatasync(descriptor)
+        except OSError:
+            self.abandon()
+            raise
+        self.advance(frame)
 
-        Raises OSError, and then nothing counts as stored. The frame's numbers go on from `last_seq`.
+    def write(self, frame: Outgoing) -> int:
+        """Write `frame`, whose numbers go on from `last_seq`, and return the descriptor to be synced.
+
+        It counts as stored after an fdatasync of that and `advance`; when that fails, `abandon` comes next. Raises
+        OSError, and then there is nothing to abandon.
         """
         if self._current is None or self._offset + frame.size > self._room:
             self._roll(frame.size)
@@ -182,13 +198,23 @@ class Appender:
         try:
             self._current.write(self._offset, frame)
         except BaseException:
-            self._abandon()
+            self.abandon()
             raise
+        return self._current.fileno()
+
+    def advance(self, frame: Outgoing) -> None:
+        """What was written last is on disk."""
         self._offset += frame.size
         self._is_used |= frame.deliveries > 0
         if self._offset * 2 > self._room and self._next is None and self._preparing is None:
             self._preparing = threading.Thread(target=self._prepare, name="journal-segment", daemon=True)
             self._preparing.start()
+
+    def abandon(self) -> None:
+        """What was written last may be on disk, or not."""
+        assert self._current is not None
+        self._current.close()
+        self._current = None
 
     def roll(self) -> None:
         """Begin a new file, if deliveries are in this one, so that this one can go; the numbers go on from a mark."""
@@ -203,6 +229,7 @@ class Appender:
         if self._next is not None:
             self._next.path.unlink()
             self._next.close()
+        self._trim_the_full()
         if self._current is not None:
             self._current.trim(self._offset)
             self._current.close()
@@ -234,22 +261,24 @@ class Appender:
             except OSError:
                 self._next = following
                 raise
+        self._trim_the_full()
         if self._current is not None:
-            self._current.trim(self._offset)
-            self._current.close()
+            self._full = self._current, self._offset
         self._current, self._offset, self._room = following, 0, following.room()
         self._is_used = False
 
-    def _abandon(self) -> None:
-        assert self._current is not None
-        self._current.close()
-        self._current = None
-
     def _prepare(self) -> None:
-        try:
+        """What need not keep a group waiting."""
+        with suppress(OSError):  # met again, and reported, when the file is needed
+            self._trim_the_full()
             self._next = self._create(self._segment_bytes)
-        except OSError:
-            self._next = None  # met again, and reported, when the file is needed
+
+    def _trim_the_full(self) -> None:
+        if self._full is not None:
+            segment, size = self._full
+            self._full = None
+            segment.trim(size)
+            segment.close()
 
     def _await_preparation(self) -> None:
         if self._preparing is not None:

@@ -1,27 +1,22 @@
-"""Group commit: everything that waits is brought to disk by one write, then what came meanwhile by the next.
+"""Group commit: everything that waits is brought to disk by one sync, then what came meanwhile by the next.
 
-The event loop prepares a group. While the disk answers faster than threads change places, the loop brings the group
-to disk itself; else a thread of its own waits for the disk, and does nothing else, and the loop goes on meanwhile.
+The event loop writes a group into the system's memory, and goes on while the system brings it to disk.
 """
 
 import asyncio
 import logging
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import partial
-from queue import SimpleQueue
 from typing import NamedTuple
 
 from ingestion.webhooks.journal import Delivery, Group, Journal
+from ingestion.webhooks.syncs import Syncs
 
 _MAX_GROUP = 256
 _MAX_GROUP_BYTES = 4 * 1024 * 1024
 _PRUNE_SECONDS = 30.0
-_SWITCH_SECONDS = 0.0005  # what handing a group to the thread and back costs
 _FAILED_SECONDS = 10.0
-_WEIGHT = 0.05  # of the last commit in the usual one's seconds
 log = logging.getLogger(__name__)
 
 
@@ -33,6 +28,14 @@ class _Waiting(NamedTuple):
     stored: Stored
 
 
+class _Written(NamedTuple):
+    """A group on its way to the disk since `at` (seconds, by time.perf_counter)."""
+
+    waiting: list[_Waiting]
+    group: Group
+    at: float
+
+
 class GroupWriter:
     """Owns `journal` from its making until `stop`; all methods belong to the event loop."""
 
@@ -42,14 +45,11 @@ class GroupWriter:
         self._waiting: deque[_Waiting] = deque()
         self.waiting_bytes = 0
         self._is_busy = False
-        self._usual_seconds = 0.0
-        self._group: tuple[list[_Waiting], Group] | None = None
+        self._written: _Written | None = None
         self._loop = asyncio.get_running_loop()
-        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._syncs = Syncs()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
-        self._thread.start()
         self._prune_timer = self._loop.call_later(_PRUNE_SECONDS, self._prune_when_idle)
         self._failure: tuple[float, str] | None = None
 
@@ -68,13 +68,12 @@ class GroupWriter:
         self.waiting_bytes += len(delivery.body)
 
     async def stop(self) -> None:
-        """Bring to disk what waits, then end the thread and close the journal."""
+        """Bring to disk what waits, then close the journal."""
         self._prune_timer.cancel()
         while self._waiting or self._is_busy:
             self._idle.clear()
             await self._idle.wait()
-        self._jobs.put(None)
-        await asyncio.to_thread(self._thread.join)
+        self._syncs.close()
         self._journal.close()
 
     def _start(self) -> None:
@@ -83,16 +82,18 @@ class GroupWriter:
         while self._waiting:
             waiting = self._take()
             group = self._journal.stage([item.delivery for item in waiting])
-            if group.frame is not None:
-                self._group = waiting, group
-                self._is_busy = True
-                job = partial(self._journal.commit, group)
-                if self._usual_seconds < _SWITCH_SECONDS:
-                    self._finished(*_timed(job))
-                else:
-                    self._jobs.put(job)
-                return
-            _answer(waiting, [False] * len(waiting))
+            if group.frame is None:
+                _answer(waiting, [False] * len(waiting))
+                continue
+            try:
+                descriptor = self._journal.write(group.frame)
+            except Exception as error:
+                self._fail(waiting, error)
+                continue
+            self._written = _Written(waiting, group, time.perf_counter())
+            self._is_busy = True
+            self._syncs.start(descriptor, self._synced)
+            return
         self._idle.set()
 
     def _take(self) -> list[_Waiting]:
@@ -104,47 +105,38 @@ class GroupWriter:
         self.waiting_bytes -= size
         return taken
 
-    def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            self._loop.call_soon_threadsafe(self._finished, *_timed(job))
-
-    def _finished(self, failure: Exception | None, seconds: float) -> None:
-        self._is_busy = False
-        if self._group is None:
-            if failure is not None:
-                log.error("journal_prune_failed", exc_info=failure)
+    def _synced(self, failure: OSError | None) -> None:
+        assert self._written is not None
+        waiting, group, written_at = self._written
+        self._written, self._is_busy = None, False
+        seconds = time.perf_counter() - written_at
+        self._journal.settle(group, is_on_disk=failure is None)
+        if failure is not None:
+            self._fail(waiting, failure)
             self._start()
             return
-        waiting, group = self._group
-        self._group = None
-        self._usual_seconds += (seconds - self._usual_seconds) * _WEIGHT
-        self._failure = None if failure is None else (self._loop.time(), str(failure))
-        if failure is None:
-            self._journal.settle(group)
-            self._start()  # the next group is on its way before this one's answers are
-            _answer(waiting, [seq is not None for seq in group.answers])
-            self._on_commit(seconds)
-            return
+        self._failure = None
+        self._start()  # the next group is on its way before this one's answers are
+        _answer(waiting, [seq is not None for seq in group.answers])
+        self._on_commit(seconds)
+
+    def _fail(self, waiting: list[_Waiting], failure: Exception) -> None:
+        self._failure = (self._loop.time(), str(failure))
         log.error("journal_write_failed", exc_info=failure, extra={"deliveries": len(waiting)})
         _answer(waiting, [None] * len(waiting))
-        self._start()
 
     def _prune_when_idle(self) -> None:
         delay = 0.05 if self._is_busy else _PRUNE_SECONDS
         if not self._is_busy:
             self._is_busy = True
-            self._jobs.put(self._journal.prune)
+            self._loop.run_in_executor(None, self._journal.prune).add_done_callback(self._pruned)
         self._prune_timer = self._loop.call_later(delay, self._prune_when_idle)
 
-
-def _timed(job: Callable[[], None]) -> tuple[Exception | None, float]:
-    """What it failed with, whatever it is, and its seconds."""
-    started = time.perf_counter()
-    try:
-        job()
-    except Exception as error:
-        return error, time.perf_counter() - started
-    return None, time.perf_counter() - started
+    def _pruned(self, pruning: asyncio.Future[None]) -> None:
+        self._is_busy = False
+        if (failure := pruning.exception()) is not None:
+            log.error("journal_prune_failed", exc_info=failure)
+        self._start()
 
 
 def _answer(waiting: list[_Waiting], stored: Sequence[bool | None]) -> None:

@@ -3,11 +3,15 @@
 import asyncio
 import errno
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from ingestion.webhooks.journal import Delivery, Journal
+from ingestion.webhooks.segments import Outgoing
+from ingestion.webhooks.syncs import Done, Syncs
 from ingestion.webhooks.writer import GroupWriter
 
 
@@ -114,3 +118,70 @@ def test_a_failing_disk_refuses_the_whole_group_and_a_retry_is_stored_as_new(
     assert set(stored.values()) == {True}
     with Journal.open(tmp_path / "j.db") as journal:
         assert len(journal.read(0, 100, 1 << 20)) == 5
+
+
+def test_what_was_written_but_not_synced_is_refused_and_a_retry_is_stored_as_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = os.pipe()  # cannot be synced
+    real = Journal.write
+
+    def unsyncable(journal: Journal, frame: Outgoing) -> int:
+        real(journal, frame)
+        return ends[1]
+
+    async def scenario() -> tuple[dict[int, bool | None], str | None, dict[int, bool | None]]:
+        writer = GroupWriter(Journal.open(tmp_path / "j.db"))
+        first, second = Answers(writer), Answers(writer)
+        with monkeypatch.context() as broken:
+            broken.setattr(Journal, "write", unsyncable)
+            for number in range(5):
+                first.submit(number, delivery(number))
+            refused = await first.all()
+        problem = writer.problem
+        for number in range(5):
+            second.submit(number, delivery(number))
+        stored = await second.all()
+        assert writer.problem is None
+        await writer.stop()
+        return refused, problem, stored
+
+    refused, problem, stored = asyncio.run(scenario())
+    for end in ends:
+        os.close(end)
+
+    assert set(refused.values()) == {None}
+    assert problem is not None
+    assert "nvalid" in problem
+    assert set(stored.values()) == {True}
+    assert len(list((tmp_path / "j.segments").glob("*.log"))) == 2, "the place of what failed is used again"
+
+
+def test_what_comes_while_the_disk_is_waited_for_goes_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Syncs.start
+    held: list[Callable[[], None]] = []
+
+    def slow(syncs: Syncs, descriptor: int, done: Done) -> None:
+        held.append(partial(real, syncs, descriptor, done))
+
+    async def scenario() -> dict[int, bool | None]:
+        writer = GroupWriter(Journal.open(tmp_path / "j.db"))
+        answers = Answers(writer)
+        with monkeypatch.context() as disk:
+            disk.setattr(Syncs, "start", slow)
+            for number in range(50):
+                answers.submit(number, delivery(number))
+                await asyncio.sleep(0.001)
+            assert answers.given == {}, "nothing is stored before the disk has answered"
+            held.pop()()
+            async with asyncio.timeout(30):
+                while not held:
+                    await asyncio.sleep(0.001)
+            assert list(answers.given) == [0]
+        held.pop()()
+        given = await answers.all()
+        await writer.stop()
+        return given
+
+    assert set(asyncio.run(scenario()).values()) == {True}
+    assert held == []

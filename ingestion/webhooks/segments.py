@@ -221,6 +221,7 @@ class Appender:
         if self._is_used:
             mark = outgoing(self.last_seq + 1, 0, 0, [])
             self._roll(mark.size)
+            self._trim_the_full()
             self.append(mark)
 
     def close(self) -> None:

@@ -3,7 +3,9 @@
 import asyncio
 import errno
 import os
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -185,3 +187,39 @@ def test_what_comes_while_the_disk_is_waited_for_goes_together(tmp_path: Path, m
 
     assert set(asyncio.run(scenario()).values()) == {True}
     assert held == []
+
+
+def open_files() -> list[str]:
+    """The paths that Linux tells of this process's descriptors; with " (deleted)" behind them, their space is taken."""
+    paths = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            paths.append(str(descriptor.readlink()))
+    return paths
+
+
+def test_files_that_the_sink_has_read_go_between_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingestion.webhooks.writer._PRUNE_SECONDS", 0.001)
+    now = time.time_ns() // 1_000
+
+    async def scenario() -> None:
+        writer = GroupWriter(Journal.open(tmp_path / "j.db"))
+        answers = Answers(writer)
+        first = tmp_path / "j.segments" / f"{1:012d}.log"
+        for number in range(200):
+            answers.submit(number, delivery(number)._replace(received_at=now))
+            await asyncio.sleep(0.001)
+        assert set((await answers.all()).values()) == {True}
+        with Journal.open(tmp_path / "j.db") as sink:
+            assert [entry.seq for entry in sink.read(0, 1_000, 1 << 20)] == list(range(1, 201))
+            sink.delete_through(200)
+        async with asyncio.timeout(30):
+            while first.exists() or any(opened.startswith(str(first)) for opened in open_files()):
+                await asyncio.sleep(0.001)
+        for number in (199, 200):
+            answers.submit(1_000 + number, delivery(number)._replace(received_at=now))
+        given = await answers.all()
+        await writer.stop()
+        assert (given[1_199], given[1_200]) == (False, True), "an id is known when its file has gone"
+
+    asyncio.run(scenario())

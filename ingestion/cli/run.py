@@ -124,4 +124,4 @@ def _raise_failures(report: "BuildReport", landed: "Counts") -> None:
             f"{len(report.failed_tests)} tests failed; the tables are built, the tests run again next time"
         )
     if landed.unreadable:
-        raise PermanentError("; ".join(f"{path}: {reason}" for path, reason in landed.unreadable.items()))
+        raise PermanentError("; ".join(landed.unreadable.values()))

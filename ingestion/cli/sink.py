@@ -99,7 +99,7 @@ def run(
         if total.skipped or total.empty:
             click.echo(f"{total.skipped} events were in the lake already, {total.empty} deliveries held none")
     if total.unreadable:
-        raise PermanentError("; ".join(f"{path}: {reason}" for path, reason in total.unreadable.items()))
+        raise PermanentError("; ".join(total.unreadable.values()))
 
 
 class _Reports:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ingestion.errors import PermanentError, RetryableError
-from ingestion.webhooks.journal import Entry, Journal
+from ingestion.webhooks.journal import Entry, Journal, unusable
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class HeldJournals:
             lock.close()
             if path not in self.unreadable:
                 log.exception("journal_unreadable", extra={"journal": str(path)})
-            self.unreadable[path] = str(error)
+            self.unreadable[path] = f"{path}: {error}" if isinstance(error, PermanentError) else unusable(path, error)
         else:
             self.unreadable.pop(path, None)
 

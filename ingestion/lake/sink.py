@@ -114,7 +114,7 @@ class Sink:
             if pending is not None:
                 yield pending.result()
             finished = True
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise RetryableError(f"a journal cannot be read or cleared now: {error}") from error
         finally:
             if not finished:  # a batch may have been read and not committed: only the marks know

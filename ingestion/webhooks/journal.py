@@ -158,6 +158,10 @@ class Journal:
             seq += is_new
         return Group(answers, list(fresh), at, frame)
 
+    def mark(self) -> Group:
+        """A group of none, which tells whether the journal can be written."""
+        return Group([], [], 0, outgoing(self._claimed().last_seq + 1, 0, 0, []))
+
     def write(self, frame: Outgoing) -> int:
         """The descriptor of the file that the staged frame was written to, for an fdatasync; raises OSError."""
         return self._claimed().write(frame)
@@ -217,9 +221,15 @@ class Journal:
 
     def _release(self, seq: int) -> None:
         """Remove files whose entries are all at or before `seq`, once their ids are kept elsewhere."""
-        for path, following in pairwise(segment_paths(self.folder)):
-            first = first_seq(following)
-            if first is None or first > seq + 1:
+        begun: list[tuple[Path, int]] = []
+        for path in reversed(segment_paths(self.folder)):  # the newest first: it tells that older ones are finished
+            first = first_seq(path)
+            if first is not None:
+                begun.insert(0, (path, first))
+            elif begun:
+                path.unlink(missing_ok=True)  # what was to be written to it failed
+        for (path, _), (_, following) in pairwise(begun):
+            if following > seq + 1:
                 return
             rows = [(at // HOUR, delivery_id) for at, delivery_id in ids_in(path)]
             self._db.execute("begin immediate")
@@ -275,6 +285,16 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def unusable(path: Path, error: Exception) -> str:
+    """What to do about a journal whose SQLite file cannot be opened."""
+    if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+        return (
+            f"{path}: {error}; stop the server, move the file aside and start again: the deliveries are in "
+            f"{path.stem}.segments, and what raw has of them is not brought twice"
+        )
+    return f"{path}: the journal cannot be opened ({error}); is the disk full?"
 
 
 def _payload(fresh: dict[bytes, Delivery]) -> list[bytes]:

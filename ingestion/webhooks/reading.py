@@ -17,7 +17,7 @@ class Reading:
         self._find()
 
     def next(self) -> Frame | None:
-        """The next frame, of whichever file; None at the end for now."""
+        """The next frame that holds deliveries, of whichever file; None at the end for now."""
         if self._segment is None:
             self._find()
         while self._segment is not None:
@@ -31,7 +31,7 @@ class Reading:
                     self._open(following)
                     continue
             self._offset += frame.size
-            if frame.last_seq > self.seq:
+            if frame.deliveries and frame.last_seq > self.seq:
                 self.seq = frame.last_seq
                 return frame
         return None

@@ -157,8 +157,8 @@ def segment_paths(folder: Path) -> list[Path]:
 class Appender:
     """The writing end of a folder of segments, for one thread of one process.
 
-    After a write that failed nothing is known about the frame, so neither its place nor its numbers are used
-    again: the next frame begins a new file.
+    After a write or sync that failed nothing is known about the frame. It is cut off, and neither its place nor its
+    numbers are used again: the next frame begins a new file.
     """
 
     def __init__(self, folder: Path, segment_bytes: int = SEGMENT_BYTES) -> None:
@@ -207,12 +207,18 @@ class Appender:
         self._offset += frame.size
         self._is_used |= frame.deliveries > 0
         if self._offset * 2 > self._room and self._next is None and self._preparing is None:
-            self._preparing = threading.Thread(target=self._prepare, name="journal-segment", daemon=True)
-            self._preparing.start()
+            preparing = threading.Thread(target=self._prepare, name="journal-segment", daemon=True)
+            with suppress(RuntimeError):  # no thread to be had: the file is made when it is needed
+                preparing.start()
+                self._preparing = preparing
 
     def abandon(self) -> None:
-        """What was written last may be on disk, or not."""
+        """Take back what was written last, which may be on disk or not; another process may have read it by now."""
         assert self._current is not None
+        with suppress(OSError):
+            self._current.trim(self._offset)
+            if not self._offset:
+                self._current.path.unlink()
         self._current.close()
         self._current = None
 

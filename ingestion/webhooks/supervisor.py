@@ -24,10 +24,11 @@ class Supervisor:
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._started: dict[int, float] = {}
         self._pause: dict[int, float] = dict.fromkeys(range(count), 0.0)
+        self._worked: set[int] = set()
         self._stopping = False
 
     def run(self, ready: Callable[[], None]) -> None:
-        """Raises RetryableError when a worker cannot start because another server holds its journal."""
+        """Raises RetryableError when a worker cannot start, as when another server holds its journal; it said why."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         for index in self._pause:
@@ -51,11 +52,13 @@ class Supervisor:
         now = time.monotonic()
         for index, process in self._processes.items():
             status = process.poll()
+            lived = now - self._started[index]
+            if status is None and lived > _QUICK_DEATH_SECONDS:
+                self._worked.add(index)
             if status is None or self._stopping:
                 continue
-            if status == RetryableError.exit_code:
-                raise RetryableError(f"worker {index} cannot have its journal: another server writes to it; stop it")
-            lived = now - self._started[index]
+            if status == RetryableError.exit_code and index not in self._worked:
+                raise RetryableError(f"worker {index} cannot start; why is the line before this one")
             if lived < self._pause[index]:
                 continue
             quick = lived < _QUICK_DEATH_SECONDS + self._pause[index]

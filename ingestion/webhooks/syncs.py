@@ -5,23 +5,38 @@ through a descriptor that it is done; where that is missing or forbidden, by a t
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import caio
 
+from ingestion.errors import RetryableError
+
 Done = Callable[[OSError | None], None]
-KINDS: tuple[ModuleType | None, ...] = (caio.linux_aio, caio.thread_aio, caio.python_aio)
+
+
+class Kind(NamedTuple):
+    """One of caio's modules, None where this system lacks it, and what its context is made with."""
+
+    module: ModuleType | None
+    options: dict[str, int]
+
+
+KINDS = (
+    Kind(caio.linux_aio, {"max_requests": 1}),
+    Kind(caio.thread_aio, {"max_requests": 1, "pool_size": 1}),
+    Kind(caio.python_aio, {"max_requests": 1, "pool_size": 1}),
+)
 
 
 class Syncs:
-    """One sync at a time; belongs to the event loop in which it is made. Raises OSError where no kind works."""
+    """One sync at a time; belongs to the event loop in which it is made. Raises RetryableError where no kind works."""
 
-    def __init__(self, kinds: tuple[ModuleType | None, ...] = KINDS) -> None:
+    def __init__(self, kinds: Sequence[Kind] = KINDS) -> None:
         self._loop = asyncio.get_running_loop()
-        self._kind, self._context = _first_that_works(kinds)
+        self._module, self._context = _first_that_works(kinds)
         self._operation: Any = None
         self._done: Done | None = None
         self._tells_by_descriptor = hasattr(self._context, "fileno")
@@ -30,7 +45,7 @@ class Syncs:
 
     def start(self, descriptor: int, done: Done) -> None:
         """Calls `done` once, later: with None when all that was written to that file is on disk."""
-        self._operation, self._done = self._kind.Operation.fdsync(descriptor), done
+        self._operation, self._done = self._module.Operation.fdsync(descriptor), done
         if not self._tells_by_descriptor:
             self._operation.set_callback(lambda _: self._loop.call_soon_threadsafe(self._tell))
         try:
@@ -64,10 +79,10 @@ class Syncs:
         done(failure)
 
 
-def _first_that_works(kinds: tuple[ModuleType | None, ...]) -> tuple[Any, Any]:
-    """A kind and a context of it; caio has None for a kind that this system lacks, and a sandbox may forbid one."""
+def _first_that_works(kinds: Sequence[Kind]) -> tuple[Any, Any]:
+    """A kind's module and a context of it; a sandbox may forbid a kind, or give no thread."""
     for kind in kinds:
-        with suppress(OSError, SystemError):
-            if kind is not None:
-                return kind, kind.Context(max_requests=1)
-    raise OSError("no way to sync a file works here; see `python -c 'import caio; print(caio.variants)'`")
+        with suppress(OSError, SystemError, RuntimeError):
+            if kind.module is not None:
+                return kind.module, kind.module.Context(**kind.options)
+    raise RetryableError("no way to sync a journal works here: raise fs.aio-max-nr, or let this process have threads")

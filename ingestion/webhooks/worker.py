@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from ingestion.errors import RetryableError
+from ingestion.errors import PermanentError, RetryableError
 from ingestion.settings import Settings
 from ingestion.webhooks import metrics
 from ingestion.webhooks.counters import Counters, Key
 from ingestion.webhooks.door import Door
-from ingestion.webhooks.journal import Journal
+from ingestion.webhooks.journal import Journal, unusable
 from ingestion.webhooks.limits import Limits, free_bytes
 from ingestion.webhooks.sources import SourceConfig
 from ingestion.webhooks.writer import GroupWriter
@@ -50,8 +50,10 @@ class Worker:
             self._journal = Journal.open(path, keep)
             self._journal.claim()
             self._watched = Journal.open(path, keep)
-        except (OSError, sqlite3.Error) as error:
-            raise RetryableError(f"{path}: the journal cannot be opened ({error}); is the disk full?") from error
+        except (OSError, sqlite3.OperationalError) as error:
+            raise RetryableError(unusable(path, error)) from error
+        except sqlite3.DatabaseError as error:
+            raise PermanentError(unusable(path, error)) from error
         self.counters = Counters.open(journal_dir / f"{self.name}.counts", metrics.keys(sources.values(), self.name))
         died = metrics.settle(self.counters, sources.values())
         if died:
@@ -124,7 +126,7 @@ class Worker:
         self._problem = problem
         self.counters.put(Key("frazil_journal_deliveries", (self.name,)), depth)
         self.counters.put(Key("frazil_journal_free_bytes", (self.name,)), free)
-        self.counters.put(Key("frazil_journal_ready", (self.name,)), int(problem is None))
+        self.counters.put(Key("frazil_journal_ready", (self.name,)), int(self.problem is None))
 
     def _problem_of(self, free: int, depth: int) -> str | None:
         if free < self.limits.disk_floor_bytes:

@@ -5,9 +5,11 @@ The event loop writes a group into the system's memory, and goes on while the sy
 
 import asyncio
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from ingestion.webhooks.journal import Delivery, Group, Journal
@@ -16,7 +18,7 @@ from ingestion.webhooks.syncs import Syncs
 _MAX_GROUP = 256
 _MAX_GROUP_BYTES = 4 * 1024 * 1024
 _PRUNE_SECONDS = 30.0
-_FAILED_SECONDS = 10.0
+_RETRY_SECONDS = 10.0
 log = logging.getLogger(__name__)
 
 
@@ -51,14 +53,9 @@ class GroupWriter:
         self._idle = asyncio.Event()
         self._idle.set()
         self._prune_timer = self._loop.call_later(_PRUNE_SECONDS, self._prune_when_idle)
-        self._failure: tuple[float, str] | None = None
-
-    @property
-    def problem(self) -> str | None:
-        """Why the last write failed, for some seconds: whoever sends deliveries elsewhere then tries here again."""
-        if self._failure is None or self._loop.time() - self._failure[0] > _FAILED_SECONDS:
-            return None
-        return f"journal cannot be written: {self._failure[1]}"
+        self._retry_timer: asyncio.TimerHandle | None = None
+        self.problem: str | None = None
+        """Why the last write failed; without deliveries another one is tried every few seconds."""
 
     def submit(self, delivery: Delivery, stored: Stored) -> None:
         """Calls `stored` once: True for stored now, False for a repeat of what is stored, None for not on disk."""
@@ -70,6 +67,8 @@ class GroupWriter:
     async def stop(self) -> None:
         """Bring to disk what waits, then close the journal."""
         self._prune_timer.cancel()
+        if self._retry_timer is not None:
+            self._retry_timer.cancel()
         while self._waiting or self._is_busy:
             self._idle.clear()
             await self._idle.wait()
@@ -81,20 +80,25 @@ class GroupWriter:
             return
         while self._waiting:
             waiting = self._take()
-            group = self._journal.stage([item.delivery for item in waiting])
-            if group.frame is None:
-                _answer(waiting, [False] * len(waiting))
-                continue
             try:
-                descriptor = self._journal.write(group.frame)
+                group = self._journal.stage([item.delivery for item in waiting])
+                if self._is_on_its_way(waiting, group):
+                    return
             except Exception as error:
                 self._fail(waiting, error)
-                continue
-            self._written = _Written(waiting, group, time.perf_counter())
-            self._is_busy = True
-            self._syncs.start(descriptor, self._synced)
-            return
+            else:
+                _answer(waiting, [False] * len(waiting))
         self._idle.set()
+
+    def _is_on_its_way(self, waiting: list[_Waiting], group: Group) -> bool:
+        """Whether there was something to write; raises what writing raises."""
+        if group.frame is None:
+            return False
+        descriptor = self._journal.write(group.frame)
+        self._written = _Written(waiting, group, time.perf_counter())
+        self._is_busy = True
+        self._syncs.start(descriptor, self._synced)
+        return True
 
     def _take(self) -> list[_Waiting]:
         taken: list[_Waiting] = []
@@ -115,27 +119,49 @@ class GroupWriter:
             self._fail(waiting, failure)
             self._start()
             return
-        self._failure = None
+        self.problem = None
         self._start()  # the next group is on its way before this one's answers are
         _answer(waiting, [seq is not None for seq in group.answers])
         self._on_commit(seconds)
 
     def _fail(self, waiting: list[_Waiting], failure: Exception) -> None:
-        self._failure = (self._loop.time(), str(failure))
+        self.problem = f"journal cannot be written: {failure}"
+        if self._retry_timer is None:
+            self._retry_timer = self._loop.call_later(_RETRY_SECONDS, self._try_again)
         log.error("journal_write_failed", exc_info=failure, extra={"deliveries": len(waiting)})
         _answer(waiting, [None] * len(waiting))
 
+    def _try_again(self) -> None:
+        self._retry_timer = None
+        if self.problem is None:
+            return
+        if self._is_busy:
+            self._retry_timer = self._loop.call_later(_RETRY_SECONDS, self._try_again)
+            return
+        try:
+            self._is_on_its_way([], self._journal.mark())
+        except Exception as error:
+            self._fail([], error)
+
     def _prune_when_idle(self) -> None:
-        delay = 0.05 if self._is_busy else _PRUNE_SECONDS
+        delay = 0.05
         if not self._is_busy:
-            self._is_busy = True
-            self._loop.run_in_executor(None, self._journal.prune).add_done_callback(self._pruned)
+            delay = _PRUNE_SECONDS
+            pruning = threading.Thread(target=self._prune, name="journal-prune", daemon=True)
+            with suppress(RuntimeError):  # no thread to be had now
+                pruning.start()
+                self._is_busy = True
         self._prune_timer = self._loop.call_later(delay, self._prune_when_idle)
 
-    def _pruned(self, pruning: asyncio.Future[None]) -> None:
+    def _prune(self) -> None:
+        try:
+            self._journal.prune()
+        except Exception:
+            log.exception("journal_prune_failed")
+        self._loop.call_soon_threadsafe(self._pruned)
+
+    def _pruned(self) -> None:
         self._is_busy = False
-        if (failure := pruning.exception()) is not None:
-            log.error("journal_prune_failed", exc_info=failure)
         self._start()
 
 

@@ -1,5 +1,6 @@
 """Processes: several workers, their deaths, orderly ends, TLS, and a second server on the same home."""
 
+import fcntl
 import os
 import signal
 import ssl
@@ -88,6 +89,25 @@ def test_a_second_server_on_the_same_home_says_so_and_ends_with_75(tmp_path: Pat
             assert second.returncode == 75
             assert "another server" in second.stderr
         assert post(server, "still here").outcome == "accepted"
+
+
+def test_a_worker_that_cannot_have_its_journal_for_a_while_is_tried_again_and_the_others_go_on(tmp_path: Path) -> None:
+    with running_server(tmp_path / "home", "--workers", "2") as server:
+        wait_for(lambda: len(list(server.journal_dir.glob("*.counts"))) == 2, "two workers")
+        time.sleep(6)  # a worker that dies sooner has never worked
+        (victim, survivor) = workers_of(server)
+        taken = server.journal_dir / f"worker-{victim.cmdline()[3]}.segments" / "lock"
+        victim.send_signal(signal.SIGKILL)
+        with taken.open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # before the next one is started
+            starts = set()
+            until = time.monotonic() + 5
+            while time.monotonic() < until:
+                starts |= {child.pid for child in workers_of(server)}
+                assert post(server, f"w{time.monotonic()}").outcome == "accepted"
+        assert len(starts - {survivor.pid, victim.pid}) >= 2, "it is tried again"
+        assert survivor in workers_of(server)
+        wait_for(lambda: len(workers_of(server)) == 2, "the worker")
 
 
 def test_sigterm_lets_what_waits_be_answered(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The journal on disk: stored once, numbered without gaps, readable while it is written."""
 
+import errno
+import os
 import tempfile
 import threading
 import time
@@ -144,6 +146,31 @@ def test_a_file_that_goes_between_listing_and_opening_is_one_that_has_been_read(
         restarted.claim()
         monkeypatch.undo()
         assert restarted.append([delivery(number) for number in range(1, 42)]) == [None] * 40 + [41]
+
+
+def test_a_file_that_could_not_be_written_keeps_no_other_from_going(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(descriptor: int, parts: list[bytes], offset: int) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    def kept(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with Journal.open(tmp_path / "j.db", segment_bytes=1_000) as journal:
+        journal.append([delivery(1)])
+        with monkeypatch.context() as broken:
+            broken.setattr(os, "pwritev", failing)
+            broken.setattr(Path, "unlink", kept)
+            for _ in range(3):
+                with pytest.raises(OSError, match="Input"):
+                    journal.append([delivery(2)])
+        assert len(list(journal.folder.glob("*.log"))) > 2
+        for number in range(2, 40):
+            journal.append([delivery(number, b"x" * 100)])
+        journal.delete_through(journal.last_seq())
+
+        assert len(list(journal.folder.glob("*.log"))) <= 2
 
 
 def test_an_idle_journal_keeps_no_delivery_that_has_been_read(tmp_path: Path) -> None:

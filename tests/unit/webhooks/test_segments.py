@@ -2,7 +2,9 @@
 
 import errno
 import os
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,26 +101,29 @@ def test_numbers_go_on_after_a_restart_and_after_all_has_been_removed(tmp_path: 
     assert append(again, b"b").first_seq == 4
 
 
-def test_after_a_failed_write_neither_the_place_nor_the_numbers_are_used_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("call", ["pwritev", "fdatasync"])
+def test_what_failed_is_taken_back_and_neither_its_place_nor_its_numbers_are_used_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     appender = Appender(tmp_path)
     append(appender, b"before")
 
-    def failing(descriptor: int, parts: list[bytes], offset: int) -> int:
-        real(descriptor, parts, offset)  # it may be on disk all the same
+    def failing(*words: Any) -> None:
+        real(*words)  # it may be on disk all the same
         raise OSError(errno.EIO, "the disk lied")
 
-    real = os.pwritev
+    real = getattr(os, call)
     with monkeypatch.context() as broken:
-        broken.setattr(os, "pwritev", failing)
-        with pytest.raises(OSError, match="lied"):
-            append(appender, b"uncertain")
+        broken.setattr(os, call, failing)
+        for _ in range(3):
+            with pytest.raises(OSError, match="lied"):
+                append(appender, b"uncertain")
     after = append(appender, b"after")
 
-    assert after.first_seq == 3
-    assert stored(tmp_path) == [b"before", b"uncertain", b"after"]
-    assert append(Appender(tmp_path), b"later").first_seq == 4
+    assert after.first_seq == 5
+    assert stored(tmp_path) == [b"before", b"after"]
+    assert len(segment_paths(tmp_path)) == 2, "files in which nothing is stored are gone"
+    assert append(Appender(tmp_path), b"later").first_seq == 6
 
 
 def test_a_full_disk_is_met_before_a_frame_is_begun_and_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,3 +142,19 @@ def test_a_full_disk_is_met_before_a_frame_is_begun_and_passes(tmp_path: Path, m
 
     assert stored(tmp_path) == [b"a" * 200, b"c" * 200]
     assert appender.last_seq == 2
+
+
+def test_without_a_thread_to_be_had_files_are_made_when_they_are_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    appender = Appender(tmp_path, segment_bytes=300)
+    with monkeypatch.context() as crowded:
+        crowded.setattr(threading.Thread, "start", refused)
+        for number in range(10):
+            append(appender, b"%d" % number * 100)
+    append(appender, b"x" * 100)
+
+    assert stored(tmp_path) == [*(b"%d" % number * 100 for number in range(10)), b"x" * 100]

@@ -2,15 +2,17 @@
 
 import asyncio
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
 import caio
 import pytest
 
-from ingestion.webhooks.syncs import KINDS, Syncs
+from ingestion.errors import RetryableError
+from ingestion.webhooks.syncs import KINDS, Kind, Syncs
 
-HERE = [kind for kind in KINDS if kind is not None]
+HERE = [kind for kind in KINDS if kind.module is not None]
 
 
 def refused(max_requests: int) -> None:
@@ -18,8 +20,9 @@ def refused(max_requests: int) -> None:
 
 
 # What a sandbox that forbids io_setup makes of a kind.
-FORBIDDEN = ModuleType("forbidden")
-FORBIDDEN.Context = refused  # type: ignore[attr-defined]
+FORBIDDEN = Kind(ModuleType("forbidden"), {"max_requests": 1})
+FORBIDDEN.module.Context = refused  # type: ignore[union-attr]
+MISSING = Kind(None, {})
 
 
 async def told(syncs: Syncs, descriptor: int) -> OSError | None:
@@ -32,8 +35,8 @@ async def told(syncs: Syncs, descriptor: int) -> OSError | None:
     return failure
 
 
-@pytest.mark.parametrize("kind", HERE, ids=lambda kind: kind.__name__)
-def test_each_sync_is_told_once_and_a_failure_with_its_reason(kind: ModuleType, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", HERE, ids=lambda kind: kind.module.__name__)
+def test_each_sync_is_told_once_and_a_failure_with_its_reason(kind: Kind, tmp_path: Path) -> None:
     async def scenario() -> list[OSError | None]:
         syncs = Syncs((kind,))
         stored = []
@@ -56,21 +59,21 @@ def test_each_sync_is_told_once_and_a_failure_with_its_reason(kind: ModuleType, 
 
 
 def test_the_kernel_does_it_where_it_can_and_else_the_next_kind(tmp_path: Path) -> None:
-    async def scenario(kinds: tuple[ModuleType | None, ...]) -> OSError | None:
+    async def scenario(kinds: Sequence[Kind]) -> OSError | None:
         syncs = Syncs(kinds)
         with (tmp_path / "file").open("wb") as file:
             failure = await told(syncs, file.fileno())
         syncs.close()
         return failure
 
-    assert KINDS[0] is caio.linux_aio
+    assert KINDS[0].module is caio.linux_aio
     assert asyncio.run(scenario(KINDS)) is None
-    assert asyncio.run(scenario((None, FORBIDDEN, caio.thread_aio))) is None
+    assert asyncio.run(scenario((MISSING, FORBIDDEN, KINDS[1]))) is None
 
 
 def test_where_none_works_it_says_so() -> None:
     async def scenario() -> None:
-        Syncs((None, FORBIDDEN))
+        Syncs((MISSING, FORBIDDEN))
 
-    with pytest.raises(OSError, match="no way to sync"):
+    with pytest.raises(RetryableError, match="no way to sync"):
         asyncio.run(scenario())

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -156,7 +157,8 @@ def test_what_was_written_but_not_synced_is_refused_and_a_retry_is_stored_as_new
     assert problem is not None
     assert "nvalid" in problem
     assert set(stored.values()) == {True}
-    assert len(list((tmp_path / "j.segments").glob("*.log"))) == 2, "the place of what failed is used again"
+    with Journal.open(tmp_path / "j.db") as journal:
+        assert len(journal.read(0, 100, 1 << 20)) == 5, "what was refused is read all the same"
 
 
 def test_what_comes_while_the_disk_is_waited_for_goes_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,3 +225,56 @@ def test_files_that_the_sink_has_read_go_between_groups(tmp_path: Path, monkeypa
         assert (given[1_199], given[1_200]) == (False, True), "an id is known when its file has gone"
 
     asyncio.run(scenario())
+
+
+def test_after_a_failure_the_writer_finds_out_by_itself_that_the_disk_is_well_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingestion.webhooks.writer._RETRY_SECONDS", 0.01)
+
+    def failing(descriptor: int, parts: list[bytes], offset: int) -> int:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    async def scenario() -> None:
+        writer = GroupWriter(Journal.open(tmp_path / "j.db"))
+        answers = Answers(writer)
+        with monkeypatch.context() as broken:
+            broken.setattr(os, "pwritev", failing)
+            answers.submit(0, delivery(0))
+            assert await answers.all() == {0: None}
+            await asyncio.sleep(0.1)
+            assert writer.problem == "journal cannot be written: [Errno 30] Read-only file system"
+        async with asyncio.timeout(30):
+            while writer.problem is not None:
+                await asyncio.sleep(0.001)
+        answers.submit(1, delivery(1))
+        assert await answers.all() == {0: None, 1: True}
+        await writer.stop()
+
+    asyncio.run(scenario())
+
+    with Journal.open(tmp_path / "j.db") as journal:
+        assert [entry.delivery.delivery_id for entry in journal.read(0, 100, 1 << 20)] == [delivery(1).delivery_id]
+
+
+def test_without_a_thread_to_be_had_all_is_answered_and_files_go_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingestion.webhooks.writer._PRUNE_SECONDS", 0.001)
+
+    def refused(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def scenario() -> set[bool | None]:
+        writer = GroupWriter(Journal.open(tmp_path / "j.db", segment_bytes=1_000))
+        answers = Answers(writer)
+        with monkeypatch.context() as crowded:
+            crowded.setattr(threading.Thread, "start", refused)
+            for number in range(50):
+                answers.submit(number, delivery(number, size=200))
+                await asyncio.sleep(0.001)
+            given = set((await answers.all()).values())
+        await writer.stop()
+        return given
+
+    assert asyncio.run(scenario()) == {True}

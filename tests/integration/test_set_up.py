@@ -1,6 +1,7 @@
 """The set-up of this checkout: made once, it is there without a network, and dbt's user finds everything below it."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -49,3 +50,20 @@ def test_dbt_finds_project_and_profile_from_the_root(tmp_path: Path) -> None:
 def test_sqlfluff_reads_a_model_from_the_root(tmp_path: Path) -> None:
     done = run(tmp_path, "uv", "run", "sqlfluff", "lint", "models/marts/sales_dashboard_daily.sql")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_make_alone_tells_what_it_can_do(tmp_path: Path) -> None:
+    done = run(tmp_path, "make")
+    assert done.returncode == 0, done.stderr
+    told = {line.split()[0] for line in done.stdout.splitlines() if line.strip()}
+    assert {"setup", "demo", "test", "lint", "docs", "bench", "clean"} <= told
+
+
+def test_every_locked_package_has_its_hashes_and_no_address(tmp_path: Path) -> None:
+    locks = sorted((PROJECT_ROOT / "requirements").glob("*.lock"))
+    assert locks
+    for lock in locks:
+        text = lock.read_text(encoding="utf-8")
+        assert "://" not in text, lock.name
+        for package in re.findall(r"^[a-z0-9._-]+(?:\[[a-z0-9,-]+\])?==.*?(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL):
+            assert "--hash=sha256:" in package, package

@@ -1,6 +1,8 @@
 """The commands of the lake, as a person or a program calls them."""
 
+import errno
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from click.testing import CliRunner, Result
 from pyiceberg.catalog import Catalog
 
 from ingestion.cli import cli
-from ingestion.errors import PermanentError, UsageError
+from ingestion.errors import PermanentError, RetryableError, UsageError
 from ingestion.settings import Settings
 from tests.unit.lake.deliveries import broken, column, journalled, order
 
@@ -109,3 +111,45 @@ def test_status_works_before_and_after_the_first_event(settings: Settings, words
 
     assert (empty.exit_code, filled.exit_code) == (0, 0)
     assert "shopify" in filled.stdout
+
+
+def test_a_damaged_journal_is_told_with_what_to_do_which_brings_all_once(
+    settings: Settings, catalog: Catalog
+) -> None:
+    journalled(settings, [order(number) for number in range(10)])
+    frazil("sink", "run", "--once")
+    journalled(settings, [order(number) for number in range(10, 13)])
+    path = settings.journal_dir / "w0.db"
+    for beside in settings.journal_dir.glob("w0.db-*"):
+        beside.unlink()
+    path.write_bytes(b"no journal at all" * 1000)
+
+    refused = frazil("sink", "run", "--once")
+    assert isinstance(refused.exception, PermanentError)
+    assert "w0.db: file is not a database; stop the server, move the file aside" in str(refused.exception)
+
+    path.rename(path.with_suffix(".damaged"))
+    journalled(settings, [order(13)])  # as a server that has started again
+    done = frazil("sink", "run", "--once")
+
+    assert done.exit_code == 0, done.output
+    assert sorted(map(int, column(catalog, "raw.shopify_orders", "id"))) == list(range(14))
+
+
+def test_a_journal_that_cannot_be_read_now_is_to_be_tried_again(
+    settings: Settings, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journalled(settings, [order(1)])
+
+    def failing(descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as broken_disk:
+        broken_disk.setattr(os, "fdatasync", failing)
+        refused = frazil("sink", "run", "--once")
+    done = frazil("sink", "run", "--once")
+
+    assert isinstance(refused.exception, RetryableError)
+    assert "Input/output error" in str(refused.exception)
+    assert done.exit_code == 0, done.output
+    assert column(catalog, "raw.shopify_orders", "id") == ["1"]

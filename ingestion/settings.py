@@ -18,13 +18,17 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="FRAZIL_", env_file=PROJECT_ROOT / ".env", extra="ignore")
 
-    profile: Literal["embedded", "cluster"] = "embedded"
+    profile: Literal["embedded", "cluster"] = Field(
+        default="embedded", description="Where the lake's catalog is: a file in FRAZIL_HOME; no other is there yet."
+    )
     home: Path = Field(default=PROJECT_ROOT / ".frazil", description="State: lake, journals, jars, logs.")
     config_dir: Path = Field(default=PROJECT_ROOT / "config", description="Folder of webhooks/*.yaml.")
     public_base_url: str = Field(
         default="http://127.0.0.1:8090", description="URL senders post to, without a path; HubSpot signs it."
     )
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least that is logged: debug, info, warning or error."
+    )
     log_dir: Path | None = Field(default=None, description="Folder of frazil.log, beside standard error; unset: none.")
     spark_memory: str = Field(default="2g", description="Heap of the Spark driver.")
     threads: int = Field(default=4, ge=1, le=64, description="dbt models built at the same time.")

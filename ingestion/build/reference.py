@@ -13,12 +13,15 @@ from dbt.contracts.graph.manifest import Manifest
 from prometheus_client import REGISTRY
 
 import ingestion
+from ingestion.build import state
 from ingestion.bulk import reconcile, schema
 from ingestion.bulk.declared import declared
 from ingestion.bulk.rows import with_platform_columns
 from ingestion.bulk.state import RUNS, RUNS_COLUMNS, STATUS, STATUS_COLUMNS
 from ingestion.cli import NOUNS, cli
 from ingestion.errors import FrazilError
+from ingestion.lake import quarantine
+from ingestion.lake.status import WATERMARKS
 from ingestion.overview.metrics import METRICS as STATUS_METRICS
 from ingestion.settings import PROJECT_ROOT, Settings
 from ingestion.webhooks.events import raw_schema
@@ -27,7 +30,9 @@ from ingestion.webhooks.sources import load_sources
 
 FOLDER = PROJECT_ROOT / "docs" / "reference"
 _NOTE = "<!-- Written by `make docs` from the code; edit the code, not this page. -->\n"
-_BULK_TABLES = {
+_OWN_TABLES = {
+    quarantine.QUARANTINE: quarantine.COLUMNS,
+    state.TABLE: state.COLUMNS,
     STATUS: STATUS_COLUMNS,
     RUNS: RUNS_COLUMNS,
     schema.TABLE: schema.COLUMNS,
@@ -99,11 +104,25 @@ def _settings() -> Iterator[str]:
     for name, field in Settings.model_fields.items():
         default = str(field.default).replace(str(PROJECT_ROOT), "<project>")
         yield _row(f"`FRAZIL_{name.upper()}`", f"`{default}`", field.description or "")
-    yield "\nSecrets and other variables that config/webhooks names:\n"
-    yield "| variable | file |\n|---|---|"
-    for path in sorted((PROJECT_ROOT / "config" / "webhooks").glob("*.yaml")):
-        for variable in sorted(set(re.findall(r"\$\{([A-Z_]+)", path.read_text(encoding="utf-8")))):
-            yield _row(f"`{variable}`", f"config/webhooks/{path.name}")
+    yield "\nOther variables of profiles/profiles.yml, for dbt and its engines:\n"
+    yield "| variable | default | what it sets |\n|---|---|---|"
+    fields = {f"FRAZIL_{name.upper()}" for name in Settings.model_fields}
+    for name, variable, default in re.findall(
+        r"^ +([\w.]+): .*?env_var\('(FRAZIL_\w+)', '(.*?)'\)", _text("profiles/profiles.yml"), re.MULTILINE
+    ):
+        if variable not in fields:
+            yield _row(f"`{variable}`", f"`{default}`", f"`{name}`")
+    yield "\nSecrets and other variables that files of config name:\n"
+    yield "| variable | default | file |\n|---|---|---|"
+    for path in sorted((PROJECT_ROOT / "config").rglob("*.yaml")):
+        file = path.relative_to(PROJECT_ROOT).as_posix()
+        lines = "\n".join(line for line in _text(file).splitlines() if not line.lstrip().startswith("#"))
+        for variable, default in sorted(set(re.findall(r"\$\{([A-Z_]+)(?::([^}]*))?\}", lines))):
+            yield _row(f"`{variable}`", f"`{default}`" if default else "", file)
+
+
+def _text(file: str) -> str:
+    return (PROJECT_ROOT / file).read_text(encoding="utf-8")
 
 
 def _metrics() -> Iterator[str]:
@@ -135,12 +154,18 @@ def _tables(manifest: Manifest) -> Iterator[str]:
         for column in with_platform_columns(columns):
             yield _row(f"`{column.name}`", column.type)
         yield ""
-    for name, columns in _BULK_TABLES.items():
+    for name, columns in _OWN_TABLES.items():
         yield f"## {name}\n"
         yield "| column | type |\n|---|---|"
         for column in columns:
             yield _row(f"`{column.name}`", column.type)
         yield ""
+    yield f"## {WATERMARKS}\n"
+    yield "| column | type | meaning |\n|---|---|---|"
+    made = _text("macros/incremental/watermarks.sql")
+    for name, kind, meaning in re.findall(r"^ +(\w+) (\w+) comment '(.*)',?$", made, re.MULTILINE):
+        yield _row(f"`{name}`", kind, meaning)
+    yield ""
     models = [node for node in manifest.nodes.values() if node.resource_type in ("model", "seed", "snapshot")]
     for node in sorted(models, key=lambda found: (found.schema, found.name)):
         yield f"## {node.schema}.{node.name}\n"

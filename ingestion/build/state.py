@@ -14,7 +14,7 @@ TABLE = "metadata.build_state"
 # In the place of a checksum, so that the node is built from the start: its rows rest on rows that were set back, or
 # somebody asked for it.
 ROLLED_BACK, ASKED = "rolled back", "asked for"
-_SCHEMA = pa.schema(
+COLUMNS = pa.schema(
     [
         pa.field("node", pa.string(), nullable=False),
         pa.field("checksum", pa.string()),
@@ -64,9 +64,9 @@ def save_state(catalog: Catalog, state: dict[str, Built]) -> None:
         "write.metadata.delete-after-commit.enabled": "true",
         "write.metadata.previous-versions-max": "5",
     }
-    table = catalog.create_table_if_not_exists(TABLE, _SCHEMA, properties=properties)
+    table = catalog.create_table_if_not_exists(TABLE, COLUMNS, properties=properties)
     write = table.overwrite if table.current_snapshot() else table.append
-    write(pa.Table.from_pylist(rows, schema=_SCHEMA))
+    write(pa.Table.from_pylist(rows, schema=COLUMNS))
     table.maintenance.expire_snapshots().older_than(datetime.now(UTC)).commit()
 
 

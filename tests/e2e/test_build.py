@@ -21,7 +21,53 @@ from tests.unit.lake.deliveries import journalled, order
 pytestmark = pytest.mark.spark
 
 PARTS = ("models", "macros", "seeds", "snapshots", "profiles", "tests/dbt")
+# Columns that people were promised, with their types in Iceberg.
+PROMISED = {
+    "staging.stg_shopify_orders": {
+        **dict.fromkeys(("order_id", "customer_id", "email", "currency", "financial_status", "_raw_id"), "string"),
+        **dict.fromkeys(("fulfillment_status", "shipping_city", "shipping_state", "shipping_country"), "string"),
+        **dict.fromkeys(("billing_city", "billing_state", "billing_country"), "string"),
+        **dict.fromkeys(("total_amount", "subtotal_amount", "tax_amount"), "decimal(18, 2)"),
+        **dict.fromkeys(("discount_amount", "shipping_amount"), "decimal(18, 2)"),
+        **{"order_number": "long", "line_item_count": "int", "order_date": "date"},
+        **dict.fromkeys(("is_paid", "is_fulfilled"), "boolean"),
+        **dict.fromkeys(("created_at", "updated_at", "_staged_at"), "timestamptz"),
+    },
+    "semantic.entity_index": {
+        **dict.fromkeys(("entity_id", "source", "source_id", "email", "email_normalized", "phone"), "string"),
+        **dict.fromkeys(("phone_normalized", "first_name", "last_name", "full_name"), "string"),
+        "match_confidence": "decimal(5, 2)",
+        **dict.fromkeys(("created_at", "updated_at"), "timestamptz"),
+    },
+    "metadata.incremental_watermarks": {
+        **{"source_table": "string", "pipeline_name": "string", "records_processed": "long"},
+        **dict.fromkeys(("last_sync_timestamp", "updated_at"), "timestamptz"),
+    },
+    "analytics.customer_metrics": {
+        **{"entity_id": "string", "currency": "string", "order_count": "long"},
+        **dict.fromkeys(("gross_sales_amount", "refunded_amount", "net_sales_amount"), "decimal(18, 2)"),
+        **{"charged_amount": "decimal(18, 2)", "first_order_at": "timestamptz", "last_order_at": "timestamptz"},
+    },
+    "analytics.order_summary": {
+        **{"period_type": "string", "period_start": "date", "currency": "string", "order_count": "long"},
+        **dict.fromkeys(("gross_sales_amount", "refunded_amount", "net_sales_amount"), "decimal(18, 2)"),
+        "average_order_amount": "decimal(18, 2)",
+    },
+    "analytics.payment_metrics": {
+        **{"payment_date": "date", "currency": "string", "status": "string", "charge_count": "long"},
+        **dict.fromkeys(("charged_amount", "refunded_amount", "net_amount"), "decimal(18, 2)"),
+    },
+}
 FAILING_TEST = "select order_date from {{ ref('sales_dashboard_daily') }}"
+
+
+def customer(city: str, at: int) -> Delivery:
+    """A customer who lived there on that day of January 2026."""
+    body = {"id": 7, "updated_at": f"2026-01-{at:02}T00:00:00Z", "default_address": {"city": city}}
+    headers = json.dumps({"x-shopify-topic": "customers/update"}).encode()
+    return Delivery(
+        "shopify", f"customer-{at}".encode(), 1_767_225_600_000_000, headers, json.dumps(body).encode(), None
+    )
 
 
 class Project:
@@ -33,7 +79,7 @@ class Project:
             shutil.copytree(PROJECT_ROOT / part, self.folder / part)
         shutil.copy(PROJECT_ROOT / "dbt_project.yml", self.folder)
         self.lake = Lake(Settings(home=folder / "home"))
-        self.lake.land(plain_orders(0, 50))
+        self.lake.land([*plain_orders(0, 50), customer("Oslo", at=1)])
         self.first = self.build()
 
     def build(self) -> BuildReport:
@@ -56,6 +102,26 @@ def test_the_first_build_builds_and_tests_everything(project: Project) -> None:
     assert project.first.failed_tests == []
     assert {"stg_shopify_orders", "entity_index", "customer_360", "currencies"} <= names(project.first)
     assert project.first.rows_written["staging.stg_shopify_orders"] == 50
+
+
+def test_tables_have_the_columns_and_types_that_were_promised_and_are_described(project: Project) -> None:
+    for name, promised in PROMISED.items():
+        fields = project.lake.catalog.load_table(name).schema().fields
+        found = {field.name: str(field.field_type) for field in fields}
+        assert {column: found.get(column) for column in promised} == promised, name
+    described = (PROJECT_ROOT / "docs/reference/tables.md").read_text(encoding="utf-8").splitlines()
+    assert {name for name in project.lake.snapshot_ids() if f"## {name}" not in described} == set()
+
+
+def test_a_customer_who_has_moved_has_two_versions_one_after_the_other(project: Project) -> None:
+    project.lake.land([customer("Bergen", at=2), customer("Oslo", at=1)])
+    project.build()
+
+    versions = project.lake.rows("snapshots.shopify_customers_history")
+    first, second = sorted((row for row in versions if row["customer_id"] == "7"), key=lambda row: row["valid_from_at"])
+    assert (first["city"], second["city"]) == ("Oslo", "Bergen")
+    assert first["valid_to_at"] == second["valid_from_at"]
+    assert second["valid_to_at"] is None
 
 
 def test_with_nothing_new_nothing_runs_and_nothing_is_committed(project: Project) -> None:

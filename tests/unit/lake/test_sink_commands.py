@@ -113,9 +113,7 @@ def test_status_works_before_and_after_the_first_event(settings: Settings, words
     assert "shopify" in filled.stdout
 
 
-def test_a_damaged_journal_is_told_with_what_to_do_which_brings_all_once(
-    settings: Settings, catalog: Catalog
-) -> None:
+def test_a_damaged_journal_is_told_with_what_to_do_which_brings_all_once(settings: Settings, catalog: Catalog) -> None:
     journalled(settings, [order(number) for number in range(10)])
     frazil("sink", "run", "--once")
     journalled(settings, [order(number) for number in range(10, 13)])

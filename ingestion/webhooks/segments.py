@@ -215,12 +215,13 @@ class Appender:
     def abandon(self) -> None:
         """Take back what was written last, which may be on disk or not; another process may have read it by now."""
         assert self._current is not None
+        current, self._current = self._current, None
         with suppress(OSError):
-            self._current.trim(self._offset)
+            current.trim(self._offset)
             if not self._offset:
-                self._current.path.unlink()
-        self._current.close()
-        self._current = None
+                current.path.unlink()
+        with suppress(OSError):
+            current.close()
 
     def roll(self) -> None:
         """Begin a new file, if deliveries are in this one, so that this one can go; the numbers go on from a mark."""

@@ -17,7 +17,7 @@ from ingestion.build.lease import build_lease
 from ingestion.settings import Settings
 from tests.support.project import SMALL, small_copy_of_the_project
 from tests.support.terminal import on_a_terminal
-from tests.unit.lake.deliveries import journalled, order
+from tests.unit.lake.deliveries import column, journalled, order
 
 pytestmark = pytest.mark.spark
 
@@ -59,9 +59,7 @@ def test_round_after_round_until_it_is_told_to_end_whatever_a_round_meets(
 
     def staged() -> int:
         try:
-            return (
-                catalog.load_table("staging.stg_shopify_orders").scan(selected_fields=("order_id",)).to_arrow().num_rows
-            )
+            return len(column(catalog, "staging.stg_shopify_orders", "order_id"))
         except NoSuchTableError:
             return 0
 

@@ -144,9 +144,11 @@ def test_a_journal_file_that_cannot_be_made_refuses_deliveries_and_keeps_the_ser
     with running_server(tmp_path / "home", wrapper=("prlimit", f"--fsize={8 * 1024 * 1024}")) as server:
         assert [post(server, number) for number in range(3)] == [503, 503, 503]
         assert server.request("GET", "/healthz").status == 200
-        wait_ready(server, 503)
-        time.sleep(1)  # two looks of the worker at itself
-        assert 'frazil_journal_ready{worker="worker-0"} 0.0' in server.request("GET", "/metrics").body.decode()
+        assert server.request("GET", "/readyz").status == 503
+        until = time.monotonic() + 30
+        while 'frazil_journal_ready{worker="worker-0"} 0.0' not in server.request("GET", "/metrics").body.decode():
+            assert time.monotonic() < until
+            time.sleep(0.05)
         assert server.counts()["shopify", "refused", "unavailable"] == 3
 
     with running_server(tmp_path / "home") as server:

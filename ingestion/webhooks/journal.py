@@ -188,7 +188,7 @@ class Journal:
         oldest = time.time_ns() // 1_000 - self._keep_hours * HOUR
         self._known.forget_before(oldest)
         self._db.execute("delete from seen where hour < ?", (oldest // HOUR,))
-        if self._appender is not None and self._appender.last_seq == self.consumed():
+        if self._appender is not None and self._appender.stored_seq <= self.consumed():
             self._appender.roll()
             self._release(self._appender.last_seq)
 
@@ -254,17 +254,17 @@ class Journal:
         return int(self._db.execute("select value from meta where name = 'consumed'").fetchone()[0])
 
     def last_seq(self) -> int:
-        """The newest sequence number on disk, 0 before the first."""
+        """The newest delivery's sequence number on disk, 0 before the first."""
         if self._appender is not None:
-            return self._appender.last_seq
+            return self._appender.stored_seq
         for path in reversed(segment_paths(self.folder)):
             segment = opened(path)
             if segment is None:
                 continue
-            frames = [frame.last_seq for _, frame in segment.frames()]
+            stored = [frame.last_seq for _, frame in segment.frames() if frame.deliveries]
             segment.close()
-            if frames:
-                return frames[-1]
+            if stored:
+                return stored[-1]
         return self.consumed()
 
     def depth(self) -> int:

@@ -173,6 +173,9 @@ class Appender:
         self._number = 0
         self._is_used = False
         self.last_seq = 0
+        """The last number given away."""
+        self.stored_seq = 0
+        """The last number of a delivery that is stored: lower after a frame was abandoned."""
         self._recover()
 
     def append(self, frame: Outgoing) -> None:
@@ -205,7 +208,8 @@ class Appender:
     def advance(self, frame: Outgoing) -> None:
         """What was written last is on disk."""
         self._offset += frame.size
-        self._is_used |= frame.deliveries > 0
+        if frame.deliveries:
+            self._is_used, self.stored_seq = True, frame.last_seq
         if self._offset * 2 > self._room and self._next is None and self._preparing is None:
             preparing = threading.Thread(target=self._prepare, name="journal-segment", daemon=True)
             with suppress(RuntimeError):  # no thread to be had: the file is made when it is needed
@@ -250,7 +254,8 @@ class Appender:
             self._number = max(self._number, segment.number)
             for self._offset, frame in segment.frames():
                 self.last_seq = frame.last_seq
-                self._is_used |= frame.deliveries > 0
+                if frame.deliveries:
+                    self._is_used, self.stored_seq = True, frame.last_seq
             if self._offset:
                 segment.sync()
                 self._current, self._room = segment, segment.room()

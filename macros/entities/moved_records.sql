@@ -34,7 +34,7 @@ and new_entity_id, null for a record that has left it. None in a first build.
 
 {#- Rows of the index written since, and records that have left it since: all that can be in another entity. -#}
 {% macro rows_since(index, state, records) -%}
-    {%- set moment = utc_literal(modules.datetime.datetime.strptime(state.last_pinned_at, '%Y-%m-%d %H:%M:%S.%f')) -%}
+    {%- set moment = utc_literal(utc_moment(state.last_pinned_at)) -%}
     select
         source,
         source_id,

@@ -227,6 +227,5 @@ A late row must not replace what that copy has. The stored row cannot tell: copi
 
 {#- The time that `since_watermark` reads from. -#}
 {% macro lookback_literal(state) %}
-    {% set read = modules.datetime.datetime.strptime(state.last_pinned_at, '%Y-%m-%d %H:%M:%S.%f') %}
-    {% do return(utc_literal(read - modules.datetime.timedelta(seconds=var('lookback_seconds')))) %}
+    {% do return(utc_literal(utc_moment(state.last_pinned_at) - modules.datetime.timedelta(seconds=var('lookback_seconds')))) %}
 {% endmacro %}

@@ -4,6 +4,7 @@ parent_state(relation): what this model reads of a parent, found once, before it
     pin, pinned_at            the parent's current snapshot and when it was made
     last_pin, last_pinned_at  the snapshot this model read in its last successful run
     is_traced                 whether every snapshot from last_pin to pin is still known
+    newer                     how many snapshots behind last_pin there are, if so
 
 The first four are none where nothing is built (parsing, docs, unit tests) and in a view, which reads what is there
 whenever it is read; last_pin and last_pinned_at also in a first build or when a rebuild is asked for, and last_pin when
@@ -22,7 +23,9 @@ snapshot has no pin.
 
 {#- Plain reads without joins or aggregates: each of those would be jobs of its own, for a handful of rows. -#}
 {% macro read_parent_state(relation) %}
-    {% set state = {'pin': none, 'pinned_at': none, 'last_pin': none, 'last_pinned_at': none, 'is_traced': false} %}
+    {% set state = {
+        'pin': none, 'pinned_at': none, 'last_pin': none, 'last_pinned_at': none, 'is_traced': false, 'newer': 0
+    } %}
     {% if execute and is_building() and model.config.materialized != 'view' and relation.schema %}
         {% if is_incremental() and (not rebuild_asked() or model.config.get('meta', {}).get('remembers')) %}
             {% do state.update({'last_pinned_at': model_watermarks().get(relation_name(relation))}) %}
@@ -38,13 +41,16 @@ snapshot has no pin.
                 {% endif %}
             {% endif %}
         {% endfor %}
-        {% set traced = namespace(id=state.pin) %}
+        {% set traced = namespace(id=state.pin, newer=0) %}
         {% for _ in before %}
             {% if traced.id not in [none, state.last_pin] %}
                 {% set traced.id = before.get(traced.id) %}
+                {% set traced.newer = traced.newer + 1 %}
             {% endif %}
         {% endfor %}
-        {% do state.update({'is_traced': state.last_pin is not none and traced.id == state.last_pin}) %}
+        {% do state.update({
+            'is_traced': state.last_pin is not none and traced.id == state.last_pin, 'newer': traced.newer
+        }) %}
     {% endif %}
     {% do return(state) %}
 {% endmacro %}
@@ -107,14 +113,26 @@ which must be pinned before the table it tells of.
 
 {#-
 appended_since(relation): behind the relation's name, reads what was appended to it since this model last read it, exactly;
-none where that is not known any more. The comment names the pin, as `pin_clause` does.
+none where that is not known any more, or may not be when it is read. The comment names the pin, as `pin_clause` does.
 -#}
 {% macro appended_since(relation) %}
     {% set state = parent_state(relation) %}
-    {% set clause = appended_between(state.last_pin, state.pin) if state.is_traced else none %}
-    {% if clause is not none %}
-        {% do return(clause ~ '\n    -- ' ~ relation_name(relation) ~ ' ' ~ pin_clause(state) ~ '\n') %}
-    {% endif %}
+    {% set clause = appended_between(state.last_pin, state.pin) if stays_traced(state) else none %}
+    {% do return(clause and clause ~ '\n    -- ' ~ relation_name(relation) ~ ' ' ~ pin_clause(state) ~ '\n') %}
+{% endmacro %}
+
+{#- Whether last_pin will not expire while the model runs: the sink has half of what it keeps to go. -#}
+{% macro stays_traced(state) %}
+    {% set kept = var('sink_keeps') %}
+    {% set far = utc_moment(state.pinned_at) - modules.datetime.timedelta(minutes=kept.minutes / 2) if state.pin else none %}
+    {% do return(
+        state.is_traced
+        and (state.newer < kept.snapshots / 2 or state.newer < kept.at_most / 2 and utc_moment(state.last_pinned_at) > far)
+    ) %}
+{% endmacro %}
+
+{% macro utc_moment(text) %}
+    {% do return(modules.datetime.datetime.strptime(text, '%Y-%m-%d %H:%M:%S.%f')) %}
 {% endmacro %}
 
 {% macro marked_value(text) %}

@@ -58,6 +58,9 @@ PROMISED = {
         **dict.fromkeys(("charged_amount", "refunded_amount", "net_amount"), "decimal(18, 2)"),
     },
 }
+EXPIRE = "call lake.system.expire_snapshots(table => '{}', older_than => timestamp '2100-01-01', retain_last => 1)"
+PROMISED_COLUMN = "days.order_count"
+VIEW = "semantic.entity_id_current"
 FAILING_TEST = "select order_date from {{ ref('sales_dashboard_daily') }}"
 
 
@@ -176,6 +179,25 @@ def test_new_orders_reach_only_the_models_below_them_and_only_their_rows(project
     assert not any(one.unique_id.startswith("unit_test.") for one in report.results)
 
 
+def test_what_was_read_is_not_read_again_as_long_as_it_is_known_what_came_since(project: Project) -> None:
+    project.lake.land(plain_orders(60, 2, orders=50))
+    project.build()
+    stored = "delete from staging.stg_shopify_orders where order_id = '{}'"
+    lost = next(row["order_id"] for row in project.lake.rows("staging.stg_shopify_orders"))
+    project.lake.spark.sql(stored.format(lost))
+    project.lake.land(plain_orders(62, 1, orders=50))
+    project.build()
+    known = {row["order_id"] for row in project.lake.rows("staging.stg_shopify_orders")}
+
+    project.lake.land(plain_orders(63, 1, orders=50))
+    project.lake.spark.sql(EXPIRE.format("raw.shopify_orders"))
+    project.build()
+    expired = {row["order_id"] for row in project.lake.rows("staging.stg_shopify_orders")}
+
+    assert lost not in known
+    assert expired > known | {lost}
+
+
 def test_compaction_is_no_change(project: Project) -> None:
     project.lake.spark.sql(
         "call lake.system.rewrite_data_files(table => 'raw.shopify_orders', options => map('min-input-files', '2'))"
@@ -196,6 +218,32 @@ def test_changed_code_is_rebuilt_from_all_input_and_says_so(project: Project) ->
     assert "changed" in report.selection.reasons["model.frazil.sales_dashboard_daily"]
     assert report.rows_written["marts.sales_dashboard_daily"] == rows
     assert project.build().results == []
+
+
+def test_a_changed_column_breaks_its_contract_and_a_view_may_become_a_table_and_one_again(project: Project) -> None:
+    mart, view = (
+        project.folder / f"models/{name.replace('.', '/')}.sql" for name in ("marts.sales_dashboard_daily", VIEW)
+    )
+    before, texts = project.lake.snapshot_ids()["marts.sales_dashboard_daily"], [mart.read_text(), view.read_text()]
+    mart.write_text(texts[0].replace(PROMISED_COLUMN, f"cast({PROMISED_COLUMN} as string) as order_count"))
+    view.write_text(texts[1].replace("materialized='view', ", ""))
+    assert [mart.read_text(), view.read_text()] != texts
+
+    changed = project.build()
+    after, is_table = project.lake.snapshot_ids()["marts.sales_dashboard_daily"], project.lake.catalog.table_exists(VIEW)
+    mart.write_text(texts[0])
+    view.write_text(texts[1])
+    restored = project.build()
+
+    broken = {one.unique_id.split(".")[-1]: one.message for one in changed.failed_nodes}
+    assert set(broken) == {"sales_dashboard_daily"}
+    assert "contract" in broken["sales_dashboard_daily"]
+    assert "order_count" in broken["sales_dashboard_daily"]
+    assert before == after
+    assert is_table
+    assert restored.failed_nodes == restored.failed_tests == []
+    assert not project.lake.catalog.table_exists(VIEW)
+    assert project.lake.spark.sql(f"select * from {VIEW}").count()
 
 
 def test_a_full_refresh_keeps_the_tables_history(project: Project) -> None:

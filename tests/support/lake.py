@@ -59,6 +59,14 @@ class Lake:
         rows: list[dict[str, Any]] = self.read(name).to_pylist()
         return rows
 
+    def forget(self, name: str) -> None:
+        """Expire all snapshots of a table but the newest: what came since an older one is not known any more."""
+        table = self.catalog.load_table(name)
+        newest = table.current_snapshot()
+        older = [one.snapshot_id for one in table.snapshots() if one != newest]
+        if older:
+            table.maintenance.expire_snapshots().by_ids(older).commit()
+
     def snapshot_ids(self) -> dict[str, list[int]]:
         """Every table's snapshots: two equal answers mean that nothing was committed in between."""
         layers = ("raw", *LAYERS, "metadata", "snapshots")

@@ -16,6 +16,7 @@ from ingestion.bulk.rows import stored_columns
 from ingestion.bulk.scaffold import compose, write
 from ingestion.bulk.state import RUNS, RUNS_COLUMNS
 from ingestion.lake.append import AppendTable
+from ingestion.lake.status import watermarks
 from ingestion.settings import Settings
 from tests.integration.bulk_staging.worlds import (
     BATCHES,
@@ -60,8 +61,12 @@ class Worlds:
             self._tell(table, [copy for copy in world.copies if copy.told_in == batch])
 
     def build(self) -> None:
-        """With no lookback: what is read must follow from the watermarks alone."""
+        """With no lookback: what is read must follow from snapshots and watermarks alone."""
         self.lake.dbt("run", "--select", "staging.world", "--vars", "{lookback_seconds: 0}")
+
+    def committed_at(self, name: str) -> datetime | None:
+        newest = self.lake.catalog.load_table(name).current_snapshot()
+        return newest and datetime.fromtimestamp(newest.timestamp_ms / 1000, UTC)
 
     def content(self, number: int) -> list[tuple[Any, ...]]:
         """Of a table with a key all rows, of one without the living ones."""
@@ -128,11 +133,16 @@ def check(count: int, seed: int, project: Path, folder: Path) -> None:
     grown = Worlds(made, keyless, project, folder / "grown")
     for batch in range(BATCHES):
         grown.land(batch)
+        for table in grown.tables[::2]:
+            grown.lake.forget(table.raw_name)
         grown.build()
 
     for number, world in enumerate(made):
         assert full.content(number) == full.expected(number), world
         assert grown.content(number) == full.expected(number), world
+    read = {row["source_table"]: row["last_sync_timestamp"] for row in watermarks(grown.lake.catalog)}
+    committed = {table.raw_name: grown.committed_at(table.raw_name) for table in grown.tables}
+    assert {name: read.get(name) for name in committed} == committed
 
 
 def test_ten_random_tables_end_as_one_full_build(project: Path, tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import yaml
 from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 
 from ingestion.lake.append import AppendTable
 from ingestion.lake.expire import KEEP_AT_MOST, KEEP_NEWEST, READER_MINUTES
 from ingestion.lake.manifests import FAN_OUT
-from ingestion.settings import Settings
+from ingestion.settings import PROJECT_ROOT, Settings
 from tests.unit.lake.conftest import Clock, things
 from tests.unit.lake.deliveries import column, files_of
 
@@ -40,6 +41,16 @@ def test_young_snapshots_and_the_newest_stay(catalog: Catalog, table: str, clock
     assert len(ages) >= KEEP_NEWEST
     assert sum(age <= READER_MINUTES for age in ages) == READER_MINUTES + 1
     assert max(ages) <= KEEP_NEWEST + 10
+
+
+def test_the_models_know_how_long_a_snapshot_stays() -> None:
+    project = yaml.safe_load((PROJECT_ROOT / "dbt_project.yml").read_text(encoding="utf-8"))
+
+    assert project["vars"]["sink_keeps"] == {
+        "snapshots": KEEP_NEWEST,
+        "minutes": READER_MINUTES,
+        "at_most": KEEP_AT_MOST,
+    }
 
 
 def test_files_left_on_disk_are_those_that_kept_snapshots_name(

@@ -187,6 +187,35 @@ def test_an_idle_journal_keeps_no_delivery_that_has_been_read(tmp_path: Path) ->
         assert journal.append([Delivery("shopify", b"1" * 16, now, b"{}", b"", None), delivery(2)]) == [None, 2]
 
 
+def test_what_failed_does_not_wait_for_the_sink_and_keeps_nothing_that_has_been_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    now = time.time_ns() // 1_000
+    with Journal.open(tmp_path / "j.db") as journal:
+        journal.append([Delivery("shopify", b"1" * 16, now, b"{}", b"a person's name", None)])
+        with monkeypatch.context() as broken, pytest.raises(OSError, match="Input"):
+            broken.setattr(os, "fdatasync", failing)
+            journal.append([delivery(2), delivery(3)])
+        assert journal.depth() == 1
+
+        journal.delete_through(1)
+        assert journal.depth() == 0
+        frame = journal.mark().frame
+        assert frame is not None
+        os.fdatasync(journal.write(frame))
+        journal.settle(journal.mark(), is_on_disk=True)
+        journal.prune()
+        assert journal.depth() == 0
+        assert not any(b"a person's name" in path.read_bytes() for path in journal.folder.glob("*.log"))
+
+    with Journal.open(tmp_path / "j.db") as journal:
+        assert journal.depth() == 0
+        assert journal.append([delivery(2)]) == [4], "a number is given once"
+
+
 def test_ids_are_forgotten_after_their_time(tmp_path: Path) -> None:
     hour = 3_600_000_000
     now = time.time_ns() // 1_000

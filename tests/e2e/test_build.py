@@ -230,7 +230,8 @@ def test_a_changed_column_breaks_its_contract_and_a_view_may_become_a_table_and_
     assert [mart.read_text(), view.read_text()] != texts
 
     changed = project.build()
-    after, is_table = project.lake.snapshot_ids()["marts.sales_dashboard_daily"], project.lake.catalog.table_exists(VIEW)
+    after = project.lake.snapshot_ids()["marts.sales_dashboard_daily"]
+    is_table = project.lake.catalog.table_exists(VIEW)
     mart.write_text(texts[0])
     view.write_text(texts[1])
     restored = project.build()

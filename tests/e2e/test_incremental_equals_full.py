@@ -18,7 +18,7 @@ pytestmark = pytest.mark.spark
 
 BATCHES = 3
 BUILD = ("build", "--resource-types", "seed", "model")
-# Where it is not known what came since, each batch would be read again with the next one, and put in order there instead
+# Where nobody knows what came since, each batch would be read again with the next one, and put in order there instead
 # of against what is stored.
 NO_LOOKBACK = ("--vars", "{lookback_seconds: 0}")
 # Per-run statistics and what became of ids tell of runs, not of data; the moments a record was indexed at are the

@@ -66,7 +66,7 @@ class Worlds:
 
     def committed_at(self, name: str) -> datetime | None:
         newest = self.lake.catalog.load_table(name).current_snapshot()
-        return newest and datetime.fromtimestamp(newest.timestamp_ms / 1000, UTC)
+        return datetime.fromtimestamp(newest.timestamp_ms / 1000, UTC) if newest else None
 
     def content(self, number: int) -> list[tuple[Any, ...]]:
         """Of a table with a key all rows, of one without the living ones."""

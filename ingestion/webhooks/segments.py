@@ -248,20 +248,28 @@ class Appender:
         self._current = self._next = None
 
     def _recover(self) -> None:
-        """Go on behind the last whole frame; what was written but perhaps not synced is synced now."""
+        """Go on behind the last whole frame; what was written but perhaps not synced is synced now.
+
+        The file that is gone on with may hold marks alone: then the last delivery is in one before it.
+        """
         for path in reversed(segment_paths(self._folder)):
             segment = Segment(path, writable=True)
             self._number = max(self._number, segment.number)
-            for self._offset, frame in segment.frames():
-                self.last_seq = frame.last_seq
+            offset = 0
+            for offset, frame in segment.frames():
+                self.last_seq = max(self.last_seq, frame.last_seq)
                 if frame.deliveries:
-                    self._is_used, self.stored_seq = True, frame.last_seq
-            if self._offset:
+                    self.stored_seq = frame.last_seq
+            if offset and self._current is None:
                 segment.sync()
-                self._current, self._room = segment, segment.room()
+                self._current, self._offset, self._room = segment, offset, segment.room()
+                self._is_used = self.stored_seq > 0
+            else:
+                segment.close()
+                if not offset:
+                    path.unlink()
+            if self.stored_seq:
                 return
-            segment.close()
-            path.unlink()
 
     def _roll(self, needed: int) -> None:
         self._await_preparation()

@@ -4,7 +4,7 @@ parent_state(relation): what this model reads of a parent, found once, before it
     pin, pinned_at            the parent's current snapshot and when it was made
     last_pin, last_pinned_at  the snapshot this model read in its last successful run
     is_traced                 whether every snapshot from last_pin to pin is still known
-    newer                     how many snapshots behind last_pin there are, if so
+    stays_traced              whether last_pin will not expire while the model runs, either
 
 The first four are none where nothing is built (parsing, docs, unit tests) and in a view, which reads what is there
 whenever it is read; last_pin and last_pinned_at also in a first build or when a rebuild is asked for, and last_pin when
@@ -24,7 +24,8 @@ snapshot has no pin.
 {#- Plain reads without joins or aggregates: each of those would be jobs of its own, for a handful of rows. -#}
 {% macro read_parent_state(relation) %}
     {% set state = {
-        'pin': none, 'pinned_at': none, 'last_pin': none, 'last_pinned_at': none, 'is_traced': false, 'newer': 0
+        'pin': none, 'pinned_at': none, 'last_pin': none, 'last_pinned_at': none,
+        'is_traced': false, 'stays_traced': false,
     } %}
     {% if execute and is_building() and model.config.materialized != 'view' and relation.schema %}
         {% if is_incremental() and (not rebuild_asked() or model.config.get('meta', {}).get('remembers')) %}
@@ -48,9 +49,11 @@ snapshot has no pin.
                 {% set traced.newer = traced.newer + 1 %}
             {% endif %}
         {% endfor %}
-        {% do state.update({
-            'is_traced': state.last_pin is not none and traced.id == state.last_pin, 'newer': traced.newer
-        }) %}
+        {% if state.last_pin is not none and traced.id == state.last_pin %}
+            {% do state.update({
+                'is_traced': true, 'stays_traced': is_kept_for_now(traced.newer, state.last_pinned_at)
+            }) %}
+        {% endif %}
     {% endif %}
     {% do return(state) %}
 {% endmacro %}
@@ -117,18 +120,16 @@ none where that is not known any more, or may not be when it is read. The commen
 -#}
 {% macro appended_since(relation) %}
     {% set state = parent_state(relation) %}
-    {% set clause = appended_between(state.last_pin, state.pin) if stays_traced(state) else none %}
+    {% set clause = appended_between(state.last_pin, state.pin) if state.stays_traced else none %}
     {% do return(clause and clause ~ '\n    -- ' ~ relation_name(relation) ~ ' ' ~ pin_clause(state) ~ '\n') %}
 {% endmacro %}
 
-{#- Whether last_pin will not expire while the model runs: the sink has half of what it keeps to go. -#}
-{% macro stays_traced(state) %}
+{#- Whether the sink, which drops snapshots of raw tables, has half of what it keeps to go to one with so many newer ones. -#}
+{% macro is_kept_for_now(newer, made_current_at) %}
     {% set kept = var('sink_keeps') %}
-    {% set far = utc_moment(state.pinned_at) - modules.datetime.timedelta(minutes=kept.minutes / 2) if state.pin else none %}
-    {% do return(
-        state.is_traced
-        and (state.newer < kept.snapshots / 2 or state.newer < kept.at_most / 2 and utc_moment(state.last_pinned_at) > far)
-    ) %}
+    {% set now = modules.datetime.datetime.now(modules.pytz.utc).replace(tzinfo=none) %}
+    {% set is_young = now - utc_moment(made_current_at) < modules.datetime.timedelta(minutes=kept.minutes / 2) %}
+    {% do return(newer < kept.snapshots / 2 or newer < kept.at_most / 2 and is_young) %}
 {% endmacro %}
 
 {% macro utc_moment(text) %}

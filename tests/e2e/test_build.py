@@ -58,7 +58,6 @@ PROMISED = {
         **dict.fromkeys(("charged_amount", "refunded_amount", "net_amount"), "decimal(18, 2)"),
     },
 }
-EXPIRE = "call lake.system.expire_snapshots(table => '{}', older_than => timestamp '2100-01-01', retain_last => 1)"
 PROMISED_COLUMN = "days.order_count"
 VIEW = "semantic.entity_id_current"
 FAILING_TEST = "select order_date from {{ ref('sales_dashboard_daily') }}"
@@ -180,22 +179,30 @@ def test_new_orders_reach_only_the_models_below_them_and_only_their_rows(project
 
 
 def test_what_was_read_is_not_read_again_as_long_as_it_is_known_what_came_since(project: Project) -> None:
-    project.lake.land(plain_orders(60, 2, orders=50))
-    project.build()
-    stored = "delete from staging.stg_shopify_orders where order_id = '{}'"
-    lost = next(row["order_id"] for row in project.lake.rows("staging.stg_shopify_orders"))
-    project.lake.spark.sql(stored.format(lost))
-    project.lake.land(plain_orders(62, 1, orders=50))
-    project.build()
-    known = {row["order_id"] for row in project.lake.rows("staging.stg_shopify_orders")}
+    lake = project.lake
 
-    project.lake.land(plain_orders(63, 1, orders=50))
-    project.lake.spark.sql(EXPIRE.format("raw.shopify_orders"))
-    project.build()
-    expired = {row["order_id"] for row in project.lake.rows("staging.stg_shopify_orders")}
+    def stored_after(number: int, **more: object) -> set[str]:
+        lake.land(plain_orders(number, 1, orders=50))
+        said = json.dumps({"lookback_seconds": 3_600, **more})
+        lake.dbt("run", "--select", "stg_shopify_orders", "--vars", said)
+        return {row["order_id"] for row in lake.rows("staging.stg_shopify_orders")}
 
-    assert lost not in known
-    assert expired > known | {lost}
+    before = stored_after(60)
+    (lost,) = stored_after(61) - before
+    lake.spark.sql(f"delete from staging.stg_shopify_orders where order_id = '{lost}'")
+    known = stored_after(62)
+    may_expire = stored_after(63, sink_keeps={"snapshots": 0, "minutes": 0, "at_most": 1_000})
+    lake.spark.sql(f"delete from staging.stg_shopify_orders where order_id = '{lost}'")
+    crowded = stored_after(64, sink_keeps={"snapshots": 0, "minutes": 60, "at_most": 0})
+    lake.spark.sql(f"delete from staging.stg_shopify_orders where order_id = '{lost}'")
+    young = stored_after(65, sink_keeps={"snapshots": 0, "minutes": 60, "at_most": 1_000})
+    lake.land(plain_orders(66, 1, orders=50))
+    lake.forget("raw.shopify_orders")
+    expired = stored_after(67)
+    project.build()
+
+    assert [lost in one for one in (known, may_expire, crowded, young, expired)] == [False, True, True, False, True]
+    assert len(expired) == len(before) + 7
 
 
 def test_compaction_is_no_change(project: Project) -> None:

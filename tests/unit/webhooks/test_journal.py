@@ -32,6 +32,13 @@ def test_a_repeated_delivery_is_stored_once_even_within_one_commit(tmp_path: Pat
         assert [entry.delivery for entry in journal.read(0, 100, 1 << 20)] == [delivery(1), delivery(2), delivery(3)]
 
 
+def write_mark(journal: Journal) -> None:
+    group = journal.mark()
+    assert group.frame is not None
+    os.fdatasync(journal.write(group.frame))
+    journal.settle(group, is_on_disk=True)
+
+
 def test_numbers_and_ids_outlive_an_empty_queue_and_a_restart(tmp_path: Path) -> None:
     with Journal.open(tmp_path / "j.db") as journal:
         journal.append([delivery(1), delivery(2)])
@@ -204,10 +211,7 @@ def test_what_failed_does_not_wait_for_the_sink_and_keeps_nothing_that_has_been_
 
         journal.delete_through(1)
         assert journal.depth() == 0
-        frame = journal.mark().frame
-        assert frame is not None
-        os.fdatasync(journal.write(frame))
-        journal.settle(journal.mark(), is_on_disk=True)
+        write_mark(journal)
         journal.prune()
         assert journal.depth() == 0
         assert not any(b"a person's name" in path.read_bytes() for path in journal.folder.glob("*.log"))
@@ -215,6 +219,27 @@ def test_what_failed_does_not_wait_for_the_sink_and_keeps_nothing_that_has_been_
     with Journal.open(tmp_path / "j.db") as journal:
         assert journal.depth() == 0
         assert journal.append([delivery(2)]) == [4], "a number is given once"
+
+
+def test_what_waits_behind_a_failure_waits_after_a_restart_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with Journal.open(tmp_path / "j.db") as journal:
+        journal.append([delivery(1), delivery(2)])
+        with monkeypatch.context() as broken:
+            broken.setattr(os, "fdatasync", failing)
+            with pytest.raises(OSError, match="Input"):
+                journal.append([delivery(3)])
+        write_mark(journal)
+
+    with Journal.open(tmp_path / "j.db") as server, Journal.open(tmp_path / "j.db") as sink:
+        server.claim()
+        server.prune()
+
+        assert (server.depth(), sink.depth()) == (2, 2)
+        assert [entry.seq for entry in sink.read(0, 100, 1 << 20)] == [1, 2]
+        assert server.append([delivery(3)]) == [4]
 
 
 def test_ids_are_forgotten_after_their_time(tmp_path: Path) -> None:

@@ -256,7 +256,8 @@ class Appender:
             segment = Segment(path, writable=True)
             self._number = max(self._number, segment.number)
             offset = 0
-            for offset, frame in segment.frames():
+            for end, frame in segment.frames():
+                offset = end
                 self.last_seq = max(self.last_seq, frame.last_seq)
                 if frame.deliveries:
                     self.stored_seq = frame.last_seq

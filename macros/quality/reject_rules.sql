@@ -13,6 +13,8 @@ no values are never rejected.
                 'events.total_discounts',
                 json_value('events.total_shipping_price_set', 'shop_money.amount'),
             ]),
+            'negative_amount': negative_amount(['events.total_price']),
+            'no_time': 'events.created_at is null',
         }) %}
     {% elif table == 'shopify_refunds' %}
         {% set transactions = refund_transactions('events.transactions') %}
@@ -21,15 +23,22 @@ no values are never rejected.
                 ~ unknown_currency(currency_of(transactions)),
             'mixed_currencies': has_mixed_currencies(transactions),
             'unreadable_amount': 'events.transactions is not null and '
-                ~ sum_of_elements(succeeded_only(transactions), 'amount') ~ ' is null',
+                ~ 'try_cast(' ~ sum_of_elements(succeeded_only(transactions), 'amount') ~ ' as decimal(16, 2)) is null',
+            'negative_amount': any_element(
+                succeeded_only(transactions), negative_amount([json_value('element', 'amount')])
+            ),
+            'no_time': 'coalesce(events.processed_at, events.created_at) is null',
         }) %}
     {% elif table in ['stripe_charges', 'stripe_refunds', 'stripe_payment_intents'] %}
+        {% set others = {
+            'stripe_charges': ['events.amount_captured', 'events.amount_refunded'],
+            'stripe_payment_intents': ['events.amount_received'],
+        }.get(table, []) %}
         {% do return({
             'unknown_currency': unknown_currency('events.currency'),
-            'unreadable_amount': unreadable_minor_units('events.amount', {
-                'stripe_charges': ['events.amount_captured', 'events.amount_refunded'],
-                'stripe_payment_intents': ['events.amount_received'],
-            }.get(table, [])),
+            'unreadable_amount': unreadable_minor_units('events.amount', others),
+            'negative_amount': negative_amount(['events.amount'] + others),
+            'no_time': 'events.created is null',
         }) %}
     {% elif table in ['hubspot_contacts', 'hubspot_companies'] %}
         {% do return(hubspot_rules()) %}

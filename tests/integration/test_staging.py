@@ -13,7 +13,8 @@ from tests.support.lake import Lake
 pytestmark = pytest.mark.spark
 
 SHOPIFY = ("currencies", "staging.shopify")
-ORDER = {"updated_at": "2026-01-05T10:00:00Z", "currency": "USD", "total_price": "10.00", "line_items": []}
+TIMES = {"created_at": "2026-01-05T09:00:00Z", "updated_at": "2026-01-05T10:00:00Z"}
+ORDER = {**TIMES, "currency": "USD", "total_price": "10.00", "line_items": []}
 LINE = {"id": 11, "price": "5.00", "quantity": 1}
 REFUND = {"kind": "refund", "status": "success", "amount": "1.00", "currency": "USD"}
 MERGE = {
@@ -116,6 +117,43 @@ def test_every_event_is_staged_or_listed_with_the_rule_it_breaks(lake: Lake) -> 
         ("5", "unreadable_amount"),
         ("ch_2", "unreadable_amount"),
         ("ch_3", "unreadable_amount"),
+    ]
+
+
+def test_no_signed_event_however_odd_keeps_the_others_from_the_dashboard(lake: Lake) -> None:
+    refund = {**REFUND, "amount": "-1.00"}
+    charge = {**CHARGE, "amount": 100, "status": "succeeded"}
+    lines = [{**LINE, "id": 1}, {**LINE, "id": 2, "price": "-1"}, {**LINE, "id": 3, "quantity": -1}]
+    land(
+        lake,
+        [
+            shopify("orders/create", {**ORDER, "id": 1, "line_items": lines, "financial_status": "odd"}),
+            shopify("orders/create", {**ORDER, "id": 2, "total_price": "-5.00"}),
+            shopify("orders/create", {**ORDER, "id": 3, "created_at": None}),
+            shopify("orders/create", {**ORDER, "id": 4, "total_price": "9999999999999999.99"}),
+            shopify("refunds/create", {"id": 5, "order_id": 1, **TIMES, "transactions": [refund]}),
+            stripe("charge.succeeded", {**charge, "id": "ch_1", "status": "odd", "amount_refunded": 101}),
+            stripe("charge.succeeded", {**charge, "id": "ch_2", "amount": -1}),
+            stripe("charge.succeeded", {**charge, "id": "ch_3", "created": None}),
+            stripe("refund.created", {**charge, "object": "refund", "id": "re_1", "status": "odd"}),
+            stripe("payment_intent.created", {**charge, "object": "payment_intent", "id": "pi_1", "status": "odd"}),
+        ],
+    )
+
+    wanted = ("staging", "metadata", "currencies", "+sales_dashboard_daily")
+    lake.dbt("build", "--exclude-resource-type", "unit_test", "--indirect-selection", "cautious", "--select", *wanted)
+
+    (day,) = lake.rows("marts.sales_dashboard_daily")
+    assert (day["order_count"], day["gross_sales_amount"], day["refunded_amount"]) == (1, 10, 0)
+    assert [row["order_line_id"] for row in lake.rows("staging.stg_shopify_order_lines")] == ["1"]
+    assert sorted((row["record_id"], row["rule"]) for row in lake.rows("metadata.rejected_rows")) == [
+        ("1", "unreadable_line"),
+        ("2", "negative_amount"),
+        ("3", "no_time"),
+        ("4", "unreadable_amount"),
+        ("5", "negative_amount"),
+        ("ch_2", "negative_amount"),
+        ("ch_3", "no_time"),
     ]
 
 

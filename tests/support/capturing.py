@@ -81,7 +81,8 @@ class Senders:
             order += self._count
 
     def _until_acknowledged(self, order: int) -> None:
-        body = b'{"id":%d,"updated_at":"2026-01-01T00:00:00Z","currency":"USD","total_price":"1.00"}' % order
+        times = b'"created_at":"2026-01-01T00:00:00Z","updated_at":"2026-01-01T00:00:00Z"'
+        body = b'{"id":%d,%b,"currency":"USD","total_price":"1.00"}' % (order, times)
         headers: dict[str, Any] = {**TOPIC, "x-shopify-webhook-id": f"w-{order}"}
         while True:
             server = self.server

@@ -1,5 +1,6 @@
 """From a verified request to raw rows, or to the reason why not. The same bytes always give the same result."""
 
+import json
 from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import sha256
@@ -16,6 +17,7 @@ from ingestion.webhooks.objects import ObjectColumns
 from ingestion.webhooks.routing import Router, UnfitEventError
 from ingestion.webhooks.sources import SourceConfig
 
+_DECODER = json.JSONDecoder()
 _TIME = pa.timestamp("us", tz="UTC")
 _PLATFORM = [
     pa.field("_payload", pa.string()),
@@ -213,8 +215,36 @@ def _elements(body: bytes) -> list[bytes]:
     except msgspec.ValidationError as error:
         _check_json(body)
         raise UnfitEventError("wrong_shape", str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UnicodeDecodeError as error:
         raise UnfitEventError("not_json", str(error)) from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        return _lenient_elements(body.decode(), str(error))
+
+
+def _lenient_elements(text: str, problem: str) -> list[bytes]:
+    """The same where an element holds what Python alone reads, as half of a surrogate pair: the others are good still.
+
+    Raises UnfitEventError with `problem` where that is no JSON array either.
+    """
+    found = []
+    try:
+        if not isinstance(json.loads(text), list):
+            raise UnfitEventError("not_json", problem)
+        place = _past_blanks(text, text.index("[") + 1)
+        while text[place] != "]":
+            end = _DECODER.raw_decode(text, place)[1]
+            found.append(text[place:end].encode())
+            place = _past_blanks(text, end)
+    except (ValueError, RecursionError) as error:
+        raise UnfitEventError("not_json", problem) from error
+    return found
+
+
+def _past_blanks(text: str, place: int) -> int:
+    """Where the next element of an array begins, or it ends."""
+    while text[place] in " \t\n\r,":
+        place += 1
+    return place
 
 
 def _check_json(body: bytes) -> None:

@@ -293,6 +293,30 @@ def test_the_bad_elements_of_a_batch_are_quarantined_one_by_one(events: Split) -
     ]
 
 
+@pytest.mark.parametrize("odd", [b'{"objectId":1,"propertyValue":"\\ud800"}', b"NaN", b"-Infinity"])
+def test_an_element_that_is_no_json_for_most_keeps_no_other_one_out(
+    sources: Sources, events: Split, odd: bytes
+) -> None:
+    change = json.dumps(CHANGE, indent=1).encode()
+    body = b" [ " + change + b" ,\n" + odd + b"," + change.replace(b'"eventId": 1', b'"eventId": 2') + b"\r]\t"
+
+    first, second, third = events("hubspot", body)
+
+    assert inspect(sources["hubspot"], {}, body).reason is None
+    assert isinstance(first, RawRow)
+    assert isinstance(second, Rejected)
+    assert (second.reason, second.body) == ("not_json", odd)
+    assert isinstance(third, RawRow)
+
+
+@pytest.mark.parametrize(
+    "body", [b'["\\ud800"', b'["\\ud800",]', b'{"a":"\\ud800"}', b'["\\ud800"] x', b'\xff["\\ud800"]']
+)
+def test_a_batch_that_is_no_array_of_json_is_kept_whole(sources: Sources, events: Split, body: bytes) -> None:
+    assert inspect(sources["hubspot"], {}, body).reason == "not_json"
+    assert reason(events("hubspot", body)) == "not_json"
+
+
 def test_an_empty_batch_is_fine_and_an_object_instead_of_one_is_not(sources: Sources, events: Split) -> None:
     assert events("hubspot", b"[]") == []
     assert inspect(sources["hubspot"], {}, b"[]").reason is None

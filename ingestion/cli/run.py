@@ -43,13 +43,15 @@ def command(once: bool, watch: float | None, everything: bool, as_json: bool) ->
         started = time.monotonic()
         try:
             landed = _drained(settings)
-            report = builder.build(everything, progress.start)
+            try:
+                report = builder.build(everything, progress.start)
+            finally:
+                progress.stop()
         except RetryableError as error:
             if not watch:
                 raise
             log.warning("round put off", extra={"error": str(error)})
         else:
-            progress.stop()
             _print_report(landed.tables, report, as_json=as_json, quiet=watch is not None and not report.results)
             if not watch:
                 _raise_failures(report, landed)

@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import os
+import re
 import sys
 import threading
 import zipfile
@@ -17,6 +18,7 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from ingestion.errors import UsageError
 from ingestion.runtime.class_archive import archive_path
 from ingestion.settings import PROJECT_ROOT, Settings
 
@@ -44,11 +46,14 @@ def spark_conf(target: str = "embedded") -> dict[str, str]:
 
 
 def spark_session(settings: Settings) -> SparkSession:
-    """The session of this process: made at the first call, the same one afterwards, and the one dbt will use."""
-    export_environment(settings)
+    """The session of this process: made at the first call, the same one afterwards, and the one dbt will use.
+
+    Raises UsageError for a state folder without the jars that `frazil setup` fetches.
+    """
+    conf = _conf_of_a_set_up(settings)
     logging.getLogger("py4j").setLevel(logging.WARNING)  # it tells of every connection it closes
     builder = SparkSession.builder
-    for key, value in spark_conf().items():
+    for key, value in conf.items():
         builder = builder.config(key, value)
     session = builder.getOrCreate()
     _write_no_checksum_files(session)
@@ -64,13 +69,31 @@ def shared_session(settings: Settings) -> SparkSession:
 
 
 def start_early(settings: Settings) -> None:
-    """Begin to start Spark beside what else there is to do, which `shared_session` waits for, and tells errors of."""
+    """Begin to start Spark beside what else there is to do, which `shared_session` waits for, and tells errors of.
+
+    Raises UsageError, at once, for a state folder without jars.
+    """
+    _conf_of_a_set_up(settings)
 
     def start() -> None:
         with contextlib.suppress(Py4JError, PySparkException):
             shared_session(settings)
 
     threading.Thread(target=start, name="spark-start", daemon=True).start()
+
+
+def _conf_of_a_set_up(settings: Settings) -> dict[str, str]:
+    """Spark does not start without one of its jars, and would tell of it with some hundred lines of Java's."""
+    export_environment(settings)
+    conf = spark_conf()
+    missing = [jar for jar in map(Path, re.split(r",\s*", conf["spark.jars"])) if not jar.is_file()]
+    if missing:
+        names = ", ".join(jar.name for jar in missing)
+        raise UsageError(
+            f"{missing[0].parent}: not there: {names}; run `frazil setup` (or `make setup`), "
+            f"which sets up FRAZIL_HOME={settings.home_dir}"
+        )
+    return conf
 
 
 def _write_no_checksum_files(session: SparkSession) -> None:

@@ -1,11 +1,13 @@
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ingestion.errors import PermanentError, RetryableError
+from ingestion.errors import PermanentError, RetryableError, UsageError
 from ingestion.runtime.jars import ensure_jars, locked_jars
-from ingestion.runtime.spark import spark_conf
+from ingestion.runtime.spark import spark_conf, spark_session, start_early
+from ingestion.settings import Settings
 from tests.support.spark import INSTALLED
 
 
@@ -28,3 +30,21 @@ def test_spark_is_given_exactly_the_locked_jars() -> None:
     listed = spark_conf()["spark.jars"]
 
     assert {path.rsplit("/", 1)[1] for path in listed.split(",")} == set(locked_jars("spark"))
+
+
+@pytest.mark.parametrize("start", [spark_session, start_early])
+def test_without_its_jars_no_spark_is_started_and_the_set_up_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: Callable[[Settings], object]
+) -> None:
+    monkeypatch.setenv("FRAZIL_HOME", "")  # what is exported for Spark is taken back after the test
+    monkeypatch.setenv("SPARK_HOME", str(tmp_path / "no-spark"))  # one that would be started fails otherwise
+    folder = tmp_path / "jars" / "spark"
+    folder.mkdir(parents=True)
+    here, *missing = locked_jars("spark")
+    (folder / here).touch()
+
+    with pytest.raises(UsageError, match="frazil setup") as refused:
+        start(Settings(home=tmp_path))
+
+    assert str(folder) in str(refused.value)
+    assert {name for name in locked_jars("spark") if name in str(refused.value)} == set(missing)

@@ -2,8 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-FRAZIL_HOME ?= $(CURDIR)/.frazil
-export FRAZIL_HOME
+# FRAZIL_HOME is not set here: each command reads it by itself, from the environment, then from .env, else it is .frazil.
 # Downloads go through uv's and Ivy's ordinary clients; Python itself is never downloaded.
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
@@ -124,4 +123,8 @@ lock: $(STAMP) ## Compile pyproject.toml into the hashed lock files.
 compile = $(BIN)/uv pip compile pyproject.toml $(1) --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o $(2)
 
 clean: ## Remove the environment, the lake and everything built.
-	@rm -rf .venv .venv-airflow "$(FRAZIL_HOME)" target logs docs/site .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	@home=$$(if test -x $(BIN)/python; then \
+			$(BIN)/python -c 'from ingestion.settings import Settings; print(Settings().home_dir)'; \
+		else echo "$${FRAZIL_HOME:-$(CURDIR)/.frazil}"; fi) || exit 2; \
+		case "$(CURDIR)/" in "$$home"/*) echo "FRAZIL_HOME=$$home holds this project: nothing is removed" >&2; exit 2;; esac; \
+		rm -rf .venv .venv-airflow "$$home" target logs docs/site .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -13,10 +13,13 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 class Settings(BaseSettings):
     """Each field `x` is the environment variable `FRAZIL_X`; `.env.example` and docs/reference list them.
 
-    Secrets of webhook sources are not here: config/webhooks/<source>.yaml names the variable.
+    An empty variable is as if it were not set. Secrets of webhook sources are not here: config/webhooks/<source>.yaml
+    names the variable.
     """
 
-    model_config = SettingsConfigDict(env_prefix="FRAZIL_", env_file=PROJECT_ROOT / ".env", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="FRAZIL_", env_file=PROJECT_ROOT / ".env", env_ignore_empty=True, extra="ignore"
+    )
 
     profile: Literal["embedded", "cluster"] = Field(
         default="embedded", description="Where the lake's catalog is: a file in FRAZIL_HOME; no other is there yet."

@@ -99,7 +99,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _settings() -> Iterator[str]:
-    yield "Read from the environment, then from `.env` in the project's folder.\n"
+    yield "Read from the environment, then from `.env` in the project's folder; an empty one is as if not set.\n"
     yield "| variable | default | meaning |\n|---|---|---|"
     for name, field in Settings.model_fields.items():
         default = str(field.default).replace(str(PROJECT_ROOT), "<project>")

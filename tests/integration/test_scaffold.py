@@ -49,7 +49,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(root: Path, words: Sequence[str], **environment: str) -> str:
     """Run in the copy, with the copy's code; fails with what was printed."""
-    variables = {**os.environ, "PYTHONPATH": str(root), **environment}
+    variables = {**os.environ, "FRAZIL_HOME": str(INSTALLED), "PYTHONPATH": str(root), **environment}
     done = subprocess.run(words, cwd=root, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return done.stdout

@@ -59,6 +59,67 @@ def test_make_alone_tells_what_it_can_do(tmp_path: Path) -> None:
     assert {"setup", "demo", "test", "lint", "docs", "bench", "clean"} <= told
 
 
+class Checkout:
+    """A project's folder with nothing but its Makefile and settings; its `frazil` only tells the state folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "ingestion").mkdir(parents=True)
+        shutil.copy(PROJECT_ROOT / "Makefile", root)
+        for name in ("__init__.py", "settings.py"):
+            shutil.copy(PROJECT_ROOT / "ingestion" / name, root / "ingestion")
+        programs = root / ".venv" / "bin"
+        programs.mkdir(parents=True)
+        tells = "from ingestion.settings import Settings; print(Settings().home_dir)"
+        for name, words in {"python": '"$@"', "frazil": f'-c "{tells}"'}.items():
+            (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words}\n')
+            (programs / name).chmod(0o755)
+
+    def make(self, target: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """The environment is taken as made; without `variables` no setting is in the shell."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("FRAZIL_", "MAKE"))}
+        words = ["make", "--assume-old", ".venv/.frazil-environment", target]
+        own = environment | {"PYTHONPATH": str(self.root)} | variables
+        return subprocess.run(words, cwd=self.root, env=own, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("told", "variables", "home"),
+    [
+        ("", {}, ".frazil"),
+        ("FRAZIL_HOME=\n", {}, ".frazil"),
+        ("FRAZIL_HOME=state\n", {}, "state"),
+        ("FRAZIL_HOME='the state'  # of this machine\n", {}, "the state"),
+        ("FRAZIL_HOME=state\n", {"FRAZIL_HOME": "shell"}, "shell"),
+        ("FRAZIL_HOME=state\n", {"FRAZIL_HOME": ""}, "state"),
+    ],
+)
+def test_make_takes_the_state_folder_from_where_each_command_takes_it(
+    tmp_path: Path, told: str, variables: dict[str, str], home: str
+) -> None:
+    checkout = Checkout(tmp_path / "checkout")
+    (checkout.root / ".env").write_text(told)
+    (checkout.root / home).mkdir()
+
+    done = checkout.make("setup", **variables)
+    assert done.stdout.splitlines() == [str(checkout.root / home)], done.stderr
+
+    assert checkout.make("clean", **variables).returncode == 0
+    assert sorted(path.name for path in checkout.root.iterdir()) == [".env", "Makefile", "ingestion"]
+
+
+@pytest.mark.parametrize("home", [".", ".."])
+def test_a_state_folder_that_holds_the_project_is_not_cleaned_away(tmp_path: Path, home: str) -> None:
+    checkout = Checkout(tmp_path / "checkout")
+    (checkout.root / ".env").write_text(f"FRAZIL_HOME={home}\n")
+
+    done = checkout.make("clean")
+
+    assert done.returncode != 0
+    assert "nothing is removed" in done.stderr
+    assert (checkout.root / "Makefile").exists()
+
+
 def test_every_locked_package_has_its_hashes_and_no_address(tmp_path: Path) -> None:
     locks = sorted((PROJECT_ROOT / "requirements").glob("*.lock"))
     assert locks

@@ -1,16 +1,15 @@
 """A session of the process's one Spark for a lake of its own."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 from pyspark.sql import SparkSession
 
 from ingestion.runtime.spark import export_environment, spark_conf, spark_session
-from ingestion.settings import PROJECT_ROOT, Settings
+from ingestion.settings import Settings
 
 # The state folder the set-up was made for: tests have folders of their own, and use its jars.
-INSTALLED = Path(os.environ.get("FRAZIL_HOME", PROJECT_ROOT / ".frazil")).resolve()
+INSTALLED = Settings().home_dir
 
 
 def link_jars(home: Path) -> None:

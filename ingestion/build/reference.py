@@ -1,4 +1,4 @@
-"""docs/reference: every command, setting, metric, table and error, written from the code itself."""
+"""docs/reference: every command, setting, metric, table, error, answer and reason, written from the code itself."""
 
 import importlib
 import inspect
@@ -23,7 +23,9 @@ from ingestion.errors import FrazilError
 from ingestion.lake import quarantine
 from ingestion.lake.status import WATERMARKS
 from ingestion.overview.metrics import METRICS as STATUS_METRICS
+from ingestion.reasons import REASONS
 from ingestion.settings import PROJECT_ROOT, Settings
+from ingestion.webhooks.answers import REFUSED, STORED, UNCOUNTED
 from ingestion.webhooks.events import raw_schema
 from ingestion.webhooks.metrics import METRICS
 from ingestion.webhooks.sources import load_sources
@@ -49,6 +51,7 @@ def pages(manifest: Manifest) -> dict[str, str]:
         "metrics.md": _page("Metrics", _metrics()),
         "tables.md": _page("Tables", _tables(manifest)),
         "errors.md": _page("Errors and exit codes", _errors()),
+        "answers.md": _page("Answers of the capture server, and reasons of the quarantine", _answers()),
     }
 
 
@@ -185,6 +188,28 @@ def _errors() -> Iterator[str]:
     for found in sorted(_subclasses(FrazilError), key=lambda one: one.__name__):
         text = (inspect.getdoc(found) or "").split("\n\n")[0]
         yield _row(f"`{found.__name__}`", found.exit_code, text)
+
+
+def _answers() -> Iterator[str]:
+    yield "The outcome is in `x-frazil-outcome`; outcome and reason are labels of `frazil_webhook_outcomes_total`.\n"
+    yield "| status | outcome | reason | meaning | what to do |\n|---|---|---|---|---|"
+    kinds = [(kind, name, "") for name, kind in STORED.items()]
+    kinds += [(kind, "refused", f"`{name}`") for name, kind in REFUSED.items()]
+    kinds += [(kind, "", "") for kind in UNCOUNTED]
+    for kind, outcome, reason in sorted(kinds, key=lambda found: found[0].status or 999):
+        shown = f"`{outcome}`" if outcome else "not counted"
+        yield _row(kind.status or "no answer", shown, reason, kind.meaning, kind.next_step)
+    yield "\n## Reasons\n"
+    yield "What cannot become a row is in `metadata.quarantine`; `frazil quarantine list` shows it with its reason:\n"
+    yield "| reason | of | meaning | what to do |\n|---|---|---|---|"
+    for word, found in sorted(REASONS.items()):
+        yield _row(f"`{word}`", found.of, found.meaning, found.next_step)
+    for source in load_sources(PROJECT_ROOT / "config", {}).values():
+        for name, where in source.quarantine_when.items():
+            told = " and ".join(f"`{place}` is `{wanted}`" for place, wanted in where.items())
+            choice = f"`quarantine_when` of config/webhooks/{source.source}.yaml asks for it: {told}."
+            next_step = "When an object takes such events, remove the rule, and replay."
+            yield _row(f"`{name}`", source.source, choice, next_step)
 
 
 def _subclasses(base: type[FrazilError]) -> set[type[FrazilError]]:

@@ -14,6 +14,7 @@ from ingestion.cdc.followed import Followed
 from ingestion.cdc.offsets import Offset
 from ingestion.cdc.positions import NO_CHANGE, Last, Ranking
 from ingestion.cdc.rows import Change, Whole
+from ingestion.reasons import CONTRACT, UNREADABLE, Reason
 
 
 class Letter(NamedTuple):
@@ -106,7 +107,7 @@ class Rejected(NamedTuple):
     """A message for the quarantine."""
 
     letter: Letter
-    reason: str
+    reason: Reason
     detail: str
     event_id: str | None = None
 
@@ -196,7 +197,7 @@ class Intake:
                 if row is None:
                     raise ValueError(f"an event {op} without its row")
             except (ValueError, TypeError, AttributeError, msgspec.MsgspecError) as error:
-                taken.rejected.append(Rejected(letter, "unreadable", " ".join(str(error).split())[:500]))
+                taken.rejected.append(Rejected(letter, UNREADABLE, " ".join(str(error).split())[:500]))
                 continue
             last = after
             if placed.is_seen:
@@ -220,7 +221,7 @@ class Intake:
             strange = {change.message for change in changes} - {change.message for change in kept}
             for number in sorted(strange):
                 detail = "a column that the table's contract discards rows for"
-                taken.rejected.append(Rejected(_full(letters)[number], "contract", detail))
+                taken.rejected.append(Rejected(_full(letters)[number], CONTRACT, detail))
                 taken.events -= 1
         table, refused = self.followed.builder.built(kept)
         bad = {one.change.message for one in refused}

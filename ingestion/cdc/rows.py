@@ -15,6 +15,7 @@ from ingestion.cdc.values.base import Reader
 from ingestion.cdc.values.readers import reader_for
 from ingestion.errors import ContractError
 from ingestion.lake.tables import TIMESTAMP
+from ingestion.reasons import CONTRACT, UNREADABLE, Reason
 
 CDC = "cdc"
 _PLATFORM = (
@@ -85,7 +86,7 @@ class Refused:
     """A change that cannot become a row."""
 
     change: Change
-    reason: str
+    reason: Reason
     detail: str
 
 
@@ -119,7 +120,7 @@ class RowBuilder:
             return self._built(changes), []
         except _UNREADABLE as error:
             if len(changes) == 1:
-                reason = "contract" if isinstance(error, ContractError) else "unreadable"
+                reason = CONTRACT if isinstance(error, ContractError) else UNREADABLE
                 return None, [Refused(changes[0], reason, " ".join(str(error).split())[:500])]
         half = len(changes) // 2
         parts = [self.built(changes[:half]), self.built(changes[half:])]

@@ -29,6 +29,7 @@ from ingestion.cdc.rows import Change, shapes
 from ingestion.cdc.truncations import list_truncations
 from ingestion.errors import ContractError, FrazilError, RetryableError
 from ingestion.lake.append import AppendTable, MarkMovedError, Marks
+from ingestion.reasons import UNKNOWN_TABLE, UNREADABLE
 
 log = logging.getLogger(__name__)
 _LOOKED_AT = 100  # messages among which there is a change, or nothing is proven
@@ -281,7 +282,7 @@ class Holdings:
         intake = Intake(followed, *names)
         events, rejected = taken.events, list(taken.rejected)
         intake.rows(changes, letters, taken)
-        if any(one.reason == "unreadable" and one.event_id for one in taken.rejected):
+        if any(one.reason == UNREADABLE and one.event_id for one in taken.rejected):
             self._tables.look_again()  # a type that is wider now may hold them
             again = self._tables.get(*names)
             if again is not None and again is not followed:
@@ -332,7 +333,7 @@ class Holdings:
         """A topic of a table that the source does not have or does not give."""
         names = self._tables.named(partition.topic)
         detail = f"{self._source.name} has no table {'.'.join(names or ())} that config/sources.yaml lets be read"
-        rejected = [Rejected(letter, "unknown_table", detail) for letter in letters if letter.value is not None]
+        rejected = [Rejected(letter, UNKNOWN_TABLE, detail) for letter in letters if letter.value is not None]
         partition.next = letters[-1].offset + 1
         if rejected:
             raw = self._tables.raw_name(partition.topic) or partition.topic

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from ingestion.errors import ContractError
 from ingestion.lake.quarantine import QUARANTINE, quarantine_id, quarantine_row
+from ingestion.reasons import SPLIT_FAILED, UNKNOWN_SOURCE, Reason
 from ingestion.webhooks.events import RawRow, Rejected
 from ingestion.webhooks.journal import Delivery, Entry
 
@@ -165,7 +166,7 @@ class Batch(Generic[In]):
         """What the source's file makes of a delivery; `checked` rows also fit their table's columns."""
         reader = self._readers.get(delivery.source.partition("/")[0])
         if reader is None:
-            return [_rejected(delivery, "unknown_source", f"no config/webhooks/{delivery.source}.yaml")]
+            return [_rejected(delivery, UNKNOWN_SOURCE, f"no config/webhooks/{delivery.source}.yaml")]
         try:
             results = reader.split(delivery)
             for result in results if checked else ():
@@ -174,7 +175,7 @@ class Batch(Generic[In]):
             return results
         except Exception as error:  # one body must not stop all others: it is kept, named and counted
             log.exception("split_failed", extra={"source": delivery.source})
-            return [_rejected(delivery, "split_failed", f"{type(error).__name__}: {error}"[:500])]
+            return [_rejected(delivery, SPLIT_FAILED, f"{type(error).__name__}: {error}"[:500])]
 
 
 def arrow_rows(rows: Sequence[Row], columns: pa.Schema) -> pa.Table:
@@ -194,7 +195,7 @@ def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, len(parts), [known, pa.py_buffer(ends), pa.py_buffer(b"".join(parts))])
 
 
-def _rejected(delivery: Delivery, reason: str, detail: str) -> Rejected:
+def _rejected(delivery: Delivery, reason: Reason, detail: str) -> Rejected:
     return Rejected(
         delivery.source,
         reason,

@@ -6,11 +6,12 @@ from typing import Any
 import pyarrow as pa
 
 from ingestion.lake.tables import LOADED_AT, RUN_ID, TIMESTAMP
+from ingestion.reasons import SIGNATURE
 from ingestion.webhooks.events import Rejected
 
 QUARANTINE = "metadata.quarantine"
 OPEN, REPLAYED = "open", "replayed"
-SAMPLE_REASON = "signature"
+SAMPLE_REASON = SIGNATURE
 
 COLUMNS = pa.schema(
     [

@@ -12,6 +12,7 @@ from ingestion.bulk.rows import OVERFLOW
 from ingestion.lake.tables import LOADED_AT, RUN_ID
 from ingestion.poll.message import RowReader, decoded
 from ingestion.poll.poller import POLL, PROPERTY, Note
+from ingestion.reasons import BAD_VALUE, NOT_JSON, UNKNOWN_TABLE, Reason
 from ingestion.webhooks.events import RawRow, Rejected
 from ingestion.webhooks.journal import Delivery
 
@@ -40,10 +41,10 @@ class PolledRows:
         try:
             row = decoded(delivery.body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            return [self._rejected(delivery, note, event_id, "not_json", str(error))]
+            return [self._rejected(delivery, note, event_id, NOT_JSON, str(error))]
         columns = self._columns(f"raw.{note.table}", frozenset(row))
         if columns is None:
-            return [self._rejected(delivery, note, event_id, "unknown_table", f"there is no raw.{note.table}")]
+            return [self._rejected(delivery, note, event_id, UNKNOWN_TABLE, f"there is no raw.{note.table}")]
         reader = self._reader(note.table, columns)
         strange = row.keys() - reader.names
         if strange:
@@ -52,7 +53,7 @@ class PolledRows:
         try:
             values = reader.values(row)
         except ValueError as error:
-            return [self._rejected(delivery, note, event_id, "bad_value", str(error))]
+            return [self._rejected(delivery, note, event_id, BAD_VALUE, str(error))]
         platform = (event_id, "c", POLL, note.position, delivery.received_at)
         notes = {PROPERTY: msgspec.json.encode(note.state).decode()} if note.state is not None else {}
         return [RawRow(note.table, (*values, *platform), notes)]
@@ -64,7 +65,7 @@ class PolledRows:
             found = self._readers[table] = columns, RowReader(pa.schema(own))
         return found[1]
 
-    def _rejected(self, delivery: Delivery, note: Note, event_id: str, reason: str, detail: str) -> Rejected:
+    def _rejected(self, delivery: Delivery, note: Note, event_id: str, reason: Reason, detail: str) -> Rejected:
         return Rejected(
             delivery.source.partition("/")[2],
             reason,

@@ -11,7 +11,9 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from ingestion.reasons import SIGNATURE
 from ingestion.webhooks import metrics
+from ingestion.webhooks.answers import REFUSED, STORED, Answer, refused, stored
 from ingestion.webhooks.counters import Counters, Key
 from ingestion.webhooks.events import reader
 from ingestion.webhooks.journal import Delivery
@@ -37,13 +39,6 @@ class Journalling(Protocol):
         """Calls `stored` once: True, False for a repeat, None when it is not on disk."""
 
 
-class Answer(NamedTuple):
-    """A status line and headers without the end of the headers; there is no body."""
-
-    status: int
-    head: bytes
-
-
 class Request(NamedTuple):
     """`pairs` are the headers as sent, with lower-case names; `target` is path and query."""
 
@@ -57,26 +52,12 @@ class Request(NamedTuple):
 Reply = Callable[[Answer], None]
 
 
-def _answer(status: int, phrase: str, outcome: str, extra: str = "") -> Answer:
-    head = f"HTTP/1.1 {status} {phrase}\r\ncontent-length: 0\r\nx-frazil-outcome: {outcome}\r\n{extra}"
-    return Answer(status, head.encode())
-
-
-_STORED = {name: _answer(200, "OK", name) for name in ("accepted", "repeated", "quarantined")}
-_REFUSED = {
-    "signature": _answer(401, "Unauthorized", "refused"),
-    "source": _answer(404, "Not Found", "refused"),
-    "method": _answer(405, "Method Not Allowed", "refused", "allow: POST\r\n"),
-    "deadline": _answer(408, "Request Timeout", "refused", "connection: close\r\n"),
-    "size": _answer(413, "Content Too Large", "refused"),
-    "encoding": _answer(415, "Unsupported Media Type", "refused"),
-    "unavailable": _answer(503, "Service Unavailable", "refused", "retry-after: 5\r\n"),
-    "crowded": _answer(503, "Service Unavailable", "refused", "retry-after: 5\r\n"),
-}
+_STORED = {name: stored(name) for name in STORED}
+_REFUSED = {name: refused(name) for name, kind in REFUSED.items() if kind.status is not None}
 
 
 def _too_many(wait: float) -> Answer:
-    return _answer(429, "Too Many Requests", "refused", f"retry-after: {int(min(wait, 3_600)) + 1}\r\n")
+    return refused("rate", f"retry-after: {int(min(wait, 3_600)) + 1}\r\n")
 
 
 class Lane:
@@ -239,7 +220,7 @@ class Door:
             self._counts[lane.sampled] += bool(is_new)
             reply(self.refuse(lane, "signature", request))
 
-        self._submit(Delivery(lane.name, sample_id, now, text, body, "signature"), stored)
+        self._submit(Delivery(lane.name, sample_id, now, text, body, SIGNATURE), stored)
 
     def _log(self, event: str, lane: Lane, reason: str, request: Request) -> None:
         """At most ten lines a second: the counters hold the exact numbers."""

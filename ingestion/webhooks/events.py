@@ -10,6 +10,7 @@ import msgspec
 import pyarrow as pa
 from msgspec import Raw
 
+from ingestion.reasons import NOT_JSON, SIGNATURE, WRONG_SHAPE, Reason
 from ingestion.webhooks.columns import TYPES, BadValueError
 from ingestion.webhooks.journal import Delivery
 from ingestion.webhooks.lookup import Headers, Lookups, Values
@@ -52,7 +53,7 @@ class Rejected(NamedTuple):
     """One event, or a whole unreadable body, for the quarantine; `event_id` is stable like that of a row."""
 
     source: str
-    reason: str
+    reason: Reason
     detail: str
     topic: str | None
     body: bytes
@@ -105,8 +106,8 @@ class Reader:
 
     def split(self, delivery: Delivery) -> list[RawRow | Rejected]:
         """One result per event, in the body's order; an empty batch gives none. No body makes it raise."""
-        if delivery.reason == "signature":
-            error = UnfitEventError("signature", "a sample of requests whose signature did not verify")
+        if delivery.reason == SIGNATURE:
+            error = UnfitEventError(SIGNATURE, "a sample of requests whose signature did not verify")
             return [self._rejected(delivery, error, delivery.body, delivery.delivery_id)]
         headers: dict[str, str] = msgspec.json.decode(delivery.headers)
         if not self.source.batch:
@@ -178,9 +179,9 @@ class Reader:
             return self._shape.read(body)
         except msgspec.ValidationError as error:
             _check_json(body)
-            raise UnfitEventError("wrong_shape", str(error)) from error
+            raise UnfitEventError(WRONG_SHAPE, str(error)) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise UnfitEventError("not_json", str(error)) from error
+            raise UnfitEventError(NOT_JSON, str(error)) from error
 
     def _stamp(self, headers: Headers, values: Values) -> int | None:
         """None where the sender's stamp is unreadable: nothing is ordered or keyed by it."""
@@ -214,9 +215,9 @@ def _elements(body: bytes) -> list[bytes]:
         return [bytes(element) for element in msgspec.json.decode(body, type=list[Raw])]
     except msgspec.ValidationError as error:
         _check_json(body)
-        raise UnfitEventError("wrong_shape", str(error)) from error
+        raise UnfitEventError(WRONG_SHAPE, str(error)) from error
     except UnicodeDecodeError as error:
-        raise UnfitEventError("not_json", str(error)) from error
+        raise UnfitEventError(NOT_JSON, str(error)) from error
     except (msgspec.DecodeError, RecursionError) as error:
         return _lenient_elements(body.decode(), str(error))
 
@@ -229,14 +230,14 @@ def _lenient_elements(text: str, problem: str) -> list[bytes]:
     found = []
     try:
         if not isinstance(json.loads(text), list):
-            raise UnfitEventError("not_json", problem)
+            raise UnfitEventError(NOT_JSON, problem)
         place = _past_blanks(text, text.index("[") + 1)
         while text[place] != "]":
             end = _DECODER.raw_decode(text, place)[1]
             found.append(text[place:end].encode())
             place = _past_blanks(text, end)
     except (ValueError, RecursionError) as error:
-        raise UnfitEventError("not_json", problem) from error
+        raise UnfitEventError(NOT_JSON, problem) from error
     return found
 
 
@@ -252,7 +253,7 @@ def _check_json(body: bytes) -> None:
     try:
         msgspec.json.decode(body, type=Raw)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise UnfitEventError("not_json", str(error)) from error
+        raise UnfitEventError(NOT_JSON, str(error)) from error
 
 
 @lru_cache(maxsize=256)

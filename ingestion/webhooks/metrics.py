@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from ingestion.reasons import BAD_TIME, DELETE_WITH_CONTENT, NO_KEY, NO_TIME, NOT_JSON, UNKNOWN_TOPIC, WRONG_SHAPE
+from ingestion.webhooks.answers import REFUSED
 from ingestion.webhooks.counters import Counters, Key, read_counters
 from ingestion.webhooks.sources import SourceConfig
 
@@ -44,19 +46,8 @@ METRICS = {
     "frazil_journal_ready": MetricType("gauge", ("worker",), "1 while the journal takes deliveries."),
 }
 BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)
-DOOR_REASONS = ("not_json", "wrong_shape", "unknown_topic", "no_key", "no_time", "bad_time", "delete_with_content")
-REFUSALS = (
-    "signature",
-    "method",
-    "size",
-    "encoding",
-    "deadline",
-    "disconnected",
-    "rate",
-    "unavailable",
-    "crowded",
-    "died",
-)
+DOOR_REASONS = (NOT_JSON, WRONG_SHAPE, UNKNOWN_TOPIC, NO_KEY, NO_TIME, BAD_TIME, DELETE_WITH_CONTENT)
+REFUSALS = tuple(reason for reason in REFUSED if reason != "source")  # without a source there is nothing to count by
 UNKNOWN = "unknown"
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Raw
 
+from ingestion.reasons import NOT_JSON, WRONG_SHAPE, bad_value_of
 from ingestion.webhooks.columns import TYPES, BadValueError, ColumnType
 from ingestion.webhooks.lookup import Values
 from ingestion.webhooks.routing import UnfitEventError
@@ -58,15 +59,15 @@ class ObjectColumns:
         try:
             raws = self._exact.read(body)
         except msgspec.ValidationError as error:
-            raise UnfitEventError("wrong_shape", str(error), topic, object_name) from error
+            raise UnfitEventError(WRONG_SHAPE, str(error), topic, object_name) from error
         except RecursionError as error:
-            raise UnfitEventError("not_json", str(error), topic, object_name) from error
+            raise UnfitEventError(NOT_JSON, str(error), topic, object_name) from error
         row = []
         for name, kind, raw in zip(self._names, self._types, raws, strict=True):
             try:
                 row.append(kind.exact(bytes(raw)))
             except BadValueError as error:
-                raise UnfitEventError(f"bad_value:{name}", str(error), topic, object_name) from error
+                raise UnfitEventError(bad_value_of(name), str(error), topic, object_name) from error
         return tuple(row)
 
 

@@ -13,12 +13,13 @@ from typing import Any, ClassVar, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from ingestion.webhooks.door import PREFIX, Answer, Door, Lane, Request
+from ingestion.webhooks.answers import LARGE_HEADERS, LATE_HEADERS, Answer, last_words
+from ingestion.webhooks.door import PREFIX, Door, Lane, Request
 from ingestion.webhooks.limits import Limits
 
 _HEADER_BYTES = 128 * 1024
-_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-_LATE = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_LARGE = last_words(LARGE_HEADERS)
+_LATE = last_words(LATE_HEADERS)
 
 
 class Exchange:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Raw
 
+from ingestion.reasons import BAD_TIME, DELETE_WITH_CONTENT, NO_KEY, NO_TIME, UNKNOWN_TOPIC, WRONG_SHAPE, Reason
 from ingestion.webhooks.columns import BadValueError
 from ingestion.webhooks.lookup import Headers, Lookup, Lookups, Values
 from ingestion.webhooks.places import parse_places
@@ -24,9 +25,9 @@ Conditions = list[tuple[Lookup, Callable[[str], object], bool]]
 
 
 class UnfitEventError(Exception):
-    """The event goes to the quarantine; `reason` is one of the fixed words that docs/reference lists."""
+    """The event goes to the quarantine; `reason` is one of `ingestion.reasons`, or of the source's own file."""
 
-    def __init__(self, reason: str, detail: str, topic: str | None = None, object_name: str | None = None) -> None:
+    def __init__(self, reason: Reason, detail: str, topic: str | None = None, object_name: str | None = None) -> None:
         super().__init__(reason)
         self.reason, self.detail, self.topic, self.object_name = reason, detail, topic, object_name
 
@@ -46,7 +47,9 @@ class Router:
     def __init__(self, source: SourceConfig, lookups: Lookups) -> None:
         self._topic = lookups.text(source.topic)
         self._is_topic_in_header = all(place.kind == "header" for place in source.topic.choices)
-        self._quarantine = [(reason, _conditions(lookups, where)) for reason, where in source.quarantine_when.items()]
+        self._quarantine = [
+            (Reason(word), _conditions(lookups, where)) for word, where in source.quarantine_when.items()
+        ]
         self._targets = {name: _Target(name, item, lookups) for name, item in source.objects.items()}
         self._rules = [
             (rule, _conditions(lookups, rule.where), self._targets[name])
@@ -79,11 +82,11 @@ class Router:
             if _hold(conditions, headers, values):
                 raise UnfitEventError(reason, "the source's file sends such events to the quarantine", topic)
         if topic is None:
-            raise UnfitEventError("wrong_shape", "no topic")
+            raise UnfitEventError(WRONG_SHAPE, "no topic")
         for op, conditions, target in self._rules_for(topic):
             if not conditions or _hold(conditions, headers, values):
                 return topic, op, target
-        raise UnfitEventError("unknown_topic", "no object of the source's file accepts such a body with it", topic)
+        raise UnfitEventError(UNKNOWN_TOPIC, "no object of the source's file accepts such a body with it", topic)
 
     def _rules_for(self, topic: str) -> list[tuple[str, Conditions, "_Target"]]:
         """The rules whose patterns take `topic`, remembered for as many topics as senders really have."""
@@ -106,7 +109,7 @@ class _Target:
         """The time part of the event's position."""
         key = self._key(headers, values)
         if not key:
-            raise UnfitEventError("no_key", "the key is missing, empty or no scalar", topic, self.name)
+            raise UnfitEventError(NO_KEY, "the key is missing, empty or no scalar", topic, self.name)
         if op == "d" and self._item.bare_deletes:
             self._check_bare(body, topic)
             return FINAL
@@ -122,11 +125,11 @@ class _Target:
         try:
             moment = self._moment(headers, values)
         except BadValueError as error:
-            raise UnfitEventError("bad_time", str(error), topic, self.name) from error
+            raise UnfitEventError(BAD_TIME, str(error), topic, self.name) from error
         if moment is None:
-            raise UnfitEventError("no_time", "the update time is missing", topic, self.name)
+            raise UnfitEventError(NO_TIME, "the update time is missing", topic, self.name)
         if moment < 0:
-            raise UnfitEventError("bad_time", "an update time before 1970", topic, self.name)
+            raise UnfitEventError(BAD_TIME, "an update time before 1970", topic, self.name)
         return f"{moment:020d}"
 
     def _break_tie(self, headers: Headers, values: Values, body: bytes) -> str:
@@ -144,7 +147,7 @@ class _Target:
             name for name, raw in fields.items() if name not in self._item.bare_deletes and bytes(raw) not in _EMPTY
         ]
         if full:
-            raise UnfitEventError("delete_with_content", f"{len(full)} fields beside the ids", topic, self.name)
+            raise UnfitEventError(DELETE_WITH_CONTENT, f"{len(full)} fields beside the ids", topic, self.name)
 
 
 def _conditions(lookups: Lookups, where: dict[str, str]) -> Conditions:

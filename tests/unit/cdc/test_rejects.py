@@ -9,12 +9,13 @@ from pyiceberg.catalog import Catalog
 from ingestion.cdc.intake import Letter, Rejected
 from ingestion.cdc.offsets import Offset
 from ingestion.cdc.rejects import Quarantine
+from ingestion.reasons import UNREADABLE
 
 PLACE = ("shop.public.orders", 0)
 
 
 def add(into: Quarantine, offsets: Sequence[int], reached: int) -> int:
-    refused = [Rejected(Letter(one, None, b"%d" % one, 0), "unreadable", "") for one in offsets]
+    refused = [Rejected(Letter(one, None, b"%d" % one, 0), UNREADABLE, "") for one in offsets]
     return into.add("shop_orders", {PLACE: refused}, {PLACE: Offset(reached, "id")})
 
 
@@ -59,7 +60,7 @@ def test_what_was_good_when_read_first_and_is_refused_now_is_added(
 def test_a_topic_made_anew_has_messages_of_its_own(catalog: Catalog, quarantines: list[Quarantine]) -> None:
     ours, _ = quarantines
     add(ours, [5], 10)
-    refused = {PLACE: [Rejected(Letter(5, None, b"new", 0), "unreadable", "")]}
+    refused = {PLACE: [Rejected(Letter(5, None, b"new", 0), UNREADABLE, "")]}
 
     added = [ours.add("shop_orders", refused, {PLACE: Offset(6, "another id")}) for _ in range(2)]
 

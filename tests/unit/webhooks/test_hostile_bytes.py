@@ -11,7 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ingestion.webhooks.door import Answer, Door, Lane, Stored
+from ingestion.webhooks.answers import Answer
+from ingestion.webhooks.door import Door, Lane, Stored
 from ingestion.webhooks.events import RawRow, raw_schema, split
 from ingestion.webhooks.journal import Delivery
 from ingestion.webhooks.limits import Limits

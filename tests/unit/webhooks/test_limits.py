@@ -5,7 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ingestion.webhooks.door import Answer, Door, Lane, Stored
+from ingestion.webhooks.answers import Answer
+from ingestion.webhooks.door import Door, Lane, Stored
 from ingestion.webhooks.journal import Delivery
 from ingestion.webhooks.limits import Arriving, Limits
 from ingestion.webhooks.sources import SourceConfig

@@ -51,8 +51,12 @@ def webhook(
     from ingestion.webhooks.scaffold import Wishes, planned
     from ingestion.webhooks.scaffold_files import compose, write
 
-    plan = planned(Wishes(name, scheme, object_name, key, topic, updated_at), _read(example))
-    written = write(compose(plan), root, force=force)
+    try:
+        plan = planned(Wishes(name, scheme, object_name, key, topic, updated_at), _read(example))
+        files = compose(plan)
+    except RecursionError as error:
+        raise UsageError(f"{example}: nested too deep to be read; take an event as it was sent") from error
+    written = write(files, root, force=force)
     model, secret = f"stg_{name}_{plan.object_name}", f"{name.upper()}_WEBHOOK_SECRET"
     next_steps = [
         f"look through the files: types and names were inferred from one example ({len(plan.columns)} columns)",
@@ -61,8 +65,8 @@ def webhook(
         f"let the sender post to /webhooks/{name}; frazil run lands its events and builds {model}",
     ]
     if as_json:
-        files = [{"path": str(one.path), "state": one.state} for one in written]
-        print_json({"source": name, "model": model, "files": files, "notes": plan.notes, "next": next_steps})
+        states = [{"path": str(one.path), "state": one.state} for one in written]
+        print_json({"source": name, "model": model, "files": states, "notes": plan.notes, "next": next_steps})
         return
     for one in written:
         click.echo(f"{one.state:9}  {one.path}")

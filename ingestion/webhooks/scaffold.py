@@ -1,5 +1,6 @@
 """A new source from one example event: what its configuration, staging model and model YAML should say."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from typing import Any, Literal
 
 from ingestion.errors import UsageError
 from ingestion.webhooks.columns import BadValueError, iso_time
+from ingestion.webhooks.places import parse_places
 
 Scheme = Literal["standard", "shopify", "stripe", "hubspot"]
 
@@ -88,6 +90,8 @@ def planned(wishes: Wishes, example: Any) -> Plan:
     """
     if not _SOURCE_NAME.fullmatch(wishes.source):
         raise UsageError(f"source {wishes.source!r}: write one word of a-z and 0-9, without underscore, like 'acme'")
+    for option, wish in (("--topic", wishes.topic), ("--key", wishes.key), ("--updated-at", wishes.updated_at)):
+        _check_place(option, wish)
     headers, body = _parts(example)
     batch = isinstance(body, list)
     event = body[0] if batch and body else body
@@ -116,6 +120,10 @@ def planned(wishes: Wishes, example: Any) -> Plan:
     elif moment is None:
         raise UsageError(f"--updated-at {updated_at}: there is no value there in the example")
     source_at = _source_time(updated_at, event) if data else None
+    columns, left_out = _columns(content, key)
+    if left_out:
+        names = ", ".join(json.dumps(name, ensure_ascii=False) for name in left_out)
+        notes.append(f"no column is made of {names}: no path can name it; it stays in _payload")
     return Plan(
         source=wishes.source,
         scheme=wishes.scheme,
@@ -132,7 +140,7 @@ def planned(wishes: Wishes, example: Any) -> Plan:
         source_at=source_at,
         source_at_format=_time_format(None if source_at is None else _at_place(source_at, headers, event, content)),
         rules=_rules(entity_word, separator),
-        columns=_columns(content, key),
+        columns=columns,
         headers=headers,
         body=body,
         notes=notes,
@@ -157,7 +165,7 @@ def _topic(wishes: Wishes, headers: Mapping[str, str], event: Mapping[str, Any])
     if wishes.topic:
         return wishes.topic
     for name in headers:
-        if name.endswith("-topic") or name.endswith("-event"):
+        if name.endswith(("-topic", "-event")) and _is_place(f"header:{name}"):
             return f"header:{name}"
     found = next((name for name in _TOPIC_FIELDS if isinstance(event.get(name), str)), None)
     if found is None:
@@ -205,14 +213,37 @@ def _identifying(event: Mapping[str, Any]) -> list[str]:
     return [
         f"body:{name}?"
         for name, value in event.items()
-        if not isinstance(value, dict | list) and "attempt" not in name.lower()
+        if not isinstance(value, dict | list) and "attempt" not in name.lower() and _is_step(name)
     ]
 
 
-def _columns(content: Mapping[str, Any], key: str) -> list[Column]:
+def _check_place(option: str, wish: str | None) -> None:
+    try:
+        if wish is not None:
+            parse_places(wish)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from error
+
+
+def _is_place(text: str) -> bool:
+    try:
+        parse_places(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_step(name: str) -> bool:
+    """Whether a path can name the field, and a column can be named after it."""
+    return not set(".:|?") & set(name) and _is_place(name) and _column_name(name) != ""
+
+
+def _columns(content: Mapping[str, Any], key: str) -> tuple[list[Column], list[str]]:
+    """The columns, and the fields that none can be made of."""
     found: list[Column] = []
+    left_out = [name for name in content if not _is_step(name)]
     for name, value in content.items():
-        if "." in name:
+        if name in left_out:
             continue
         if _is_small_object(value):
             found += [_column(f"{name}.{below}", item, key) for below, item in value.items()]
@@ -222,13 +253,13 @@ def _columns(content: Mapping[str, Any], key: str) -> list[Column]:
         found.insert(0, Column(_column_name(key), key, "id"))
         whole = key.split(".", maxsplit=1)[0]
         found = [column for column in found if column.path != whole or column.path == key]
-    return _distinct([column for column in found if column.name])
+    return _distinct(found), left_out
 
 
 def _is_small_object(value: Any) -> bool:
     if not isinstance(value, dict) or not 0 < len(value) <= _WIDEST_FLATTENED:
         return False
-    return not any(isinstance(item, dict | list) or "." in name for name, item in value.items())
+    return not any(isinstance(item, dict | list) or not _is_step(name) for name, item in value.items())
 
 
 def _column(path: str, value: Any, key: str) -> Column:

@@ -84,7 +84,11 @@ def _prove(plan: Plan, config: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{plan.source}.yaml"
         path.write_text(config, encoding="utf-8")
-        source = load_source(path, {})
+        try:
+            source = load_source(path, {})
+        except UsageError as error:
+            problem = str(error).removeprefix(f"{path}: ")
+            raise UsageError(f"the example cannot be made a source of: {problem}") from error
     if source.example.body != plan.body:
         raise ContractError("the example reads differently from YAML; please report it with the example")
     body = source.example.body_bytes

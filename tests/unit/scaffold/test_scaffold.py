@@ -1,6 +1,7 @@
 """Scaffolding: what is inferred from an example is read again by the real configuration and reader."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from click.testing import CliRunner
 
 from ingestion.cli.scaffold import command
 from ingestion.errors import UsageError
-from ingestion.webhooks.scaffold import Wishes, planned
+from ingestion.webhooks.scaffold import Column, Wishes, planned
 from ingestion.webhooks.scaffold_files import compose, write
 from ingestion.webhooks.sources import load_sources
 
@@ -127,6 +128,64 @@ def test_what_cannot_be_inferred_is_asked_for(tmp_path: Path, example: Any, word
         scaffolded(tmp_path, example)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_field_that_no_path_can_name_stays_in_the_payload_and_is_told_of(tmp_path: Path) -> None:
+    odd = ["Weird Key-é", "a.b", "a:b", "a|b", "sure?", "", "--"]
+    inside = {"id": "par_1", "kept": 1, **dict.fromkeys(odd, "x"), "size": {"in cm": 3, "of": "box"}}
+    example = {"type": "parcel.sent", "data": inside}
+
+    plan = planned(Wishes("acme"), example)
+    found = scaffolded(tmp_path, example)
+
+    assert found["types"] == {"id": "id", "kept": "long", "size": "json"}
+    told = next(note for note in plan.notes if "_payload" in note)
+    assert [name for name in odd if json.dumps(name, ensure_ascii=False) not in told] == []
+    assert found["source"].example.body == example
+
+
+def test_a_batch_is_not_identified_by_a_field_that_no_path_can_name(tmp_path: Path) -> None:
+    element = {"type": "parcel.sent", "id": 12, "Weird Key-é": 1, "occurredAt": 1767625200000}
+
+    found = scaffolded(tmp_path, [element], scheme="hubspot")
+
+    named = {place.path[0] for places in found["source"].event_id for place in places.choices}
+    assert named == {"type", "id", "occurredAt"}
+
+
+@pytest.mark.parametrize(
+    ("wishes", "words"),
+    [
+        ({"key": "Weird Key"}, "--key: 'Weird Key' is no place"),
+        ({"topic": "body:a b"}, "--topic: 'body:a b' is no place"),
+        ({"updated_at": "header:X-Time"}, "--updated-at: 'header:X-Time'"),
+    ],
+)
+def test_a_wish_that_names_no_place_is_told_by_its_option(wishes: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        planned(Wishes("acme", **wishes), TICKET)
+
+
+def test_no_message_names_the_file_that_the_example_is_tried_in(tmp_path: Path) -> None:
+    plan = replace(planned(Wishes("acme"), TICKET), columns=[Column("_odd", "note", "string")])
+
+    with pytest.raises(UsageError, match="'_odd'") as refused:
+        compose(plan)
+
+    assert "/" not in str(refused.value)
+
+
+@pytest.mark.parametrize("depth", [900, 5_000])
+def test_an_example_that_is_nested_too_deep_is_named(tmp_path: Path, depth: int) -> None:
+    example = tmp_path / "event.json"
+    example.write_text('{"type": "a.b", "id": 1, "below": ' + "[" * depth + "]" * depth + "}")
+
+    words = ["webhook", "acme", "--example", str(example), "--root", str(tmp_path / "project")]
+    shown = CliRunner().invoke(command, words)
+
+    assert isinstance(shown.exception, UsageError)
+    assert str(example) in str(shown.exception)
+    assert list(tmp_path.iterdir()) == [example]
 
 
 @pytest.mark.parametrize("name", ["two_words", "Acme", "1st", "", "a-b", "../up"])

@@ -43,6 +43,19 @@ def test_a_person_sees_how_far_the_build_is_and_what_it_did(settings: Settings, 
     assert "starting Spark" not in idle
 
 
+def test_a_person_without_jars_is_told_in_one_line_what_to_run(settings: Settings, tmp_path: Path) -> None:
+    project = small_copy_of_the_project(tmp_path / "project")
+    (settings.home_dir / "jars").unlink()
+    journalled(settings, [order(1)])
+
+    code, said = on_a_terminal([*FRAZIL, "run"], {**os.environ, "PYTHONPATH": str(project), "COLUMNS": "999"}, project)
+
+    assert code == 2, said
+    (told,) = (line for line in said.splitlines() if "frazil: " in line)
+    assert "run `frazil setup`" in told
+    assert "java" not in said.replace("mariadb-java-client", "").lower()
+
+
 def test_round_after_round_until_it_is_told_to_end_whatever_a_round_meets(
     settings: Settings, catalog: Catalog, tmp_path: Path
 ) -> None:

@@ -122,9 +122,9 @@ lock: $(STAMP) ## Compile pyproject.toml into the hashed lock files.
 
 compile = $(BIN)/uv pip compile pyproject.toml $(1) --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o $(2)
 
-clean: ## Remove the environment, the lake and everything built.
+clean: ## Remove the environment, the lake and everything built; a FRAZIL_HOME outside of this folder is left.
 	@home=$$(if test -x $(BIN)/python; then \
 			$(BIN)/python -c 'from ingestion.settings import Settings; print(Settings().home_dir)'; \
 		else echo "$${FRAZIL_HOME:-$(CURDIR)/.frazil}"; fi) || exit 2; \
-		case "$(CURDIR)/" in "$$home"/*) echo "FRAZIL_HOME=$$home holds this project: nothing is removed" >&2; exit 2;; esac; \
-		rm -rf .venv .venv-airflow "$$home" target logs docs/site .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+		case "$$home" in "$(CURDIR)"/?*) rm -rf "$$home";; *) echo "left: $$home";; esac; \
+		rm -rf .venv .venv-airflow target logs docs/site .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

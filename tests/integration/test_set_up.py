@@ -108,16 +108,20 @@ def test_make_takes_the_state_folder_from_where_each_command_takes_it(
     assert sorted(path.name for path in checkout.root.iterdir()) == [".env", "Makefile", "ingestion"]
 
 
-@pytest.mark.parametrize("home", [".", ".."])
-def test_a_state_folder_that_holds_the_project_is_not_cleaned_away(tmp_path: Path, home: str) -> None:
+@pytest.mark.parametrize("home", [".", "..", "../state"])
+def test_a_state_folder_outside_of_the_project_is_not_cleaned_away(tmp_path: Path, home: str) -> None:
     checkout = Checkout(tmp_path / "checkout")
     (checkout.root / ".env").write_text(f"FRAZIL_HOME={home}\n")
+    state = (checkout.root / home).resolve()
+    state.mkdir(exist_ok=True)
 
     done = checkout.make("clean")
 
-    assert done.returncode != 0
-    assert "nothing is removed" in done.stderr
+    assert done.returncode == 0
+    assert done.stdout == f"left: {state}\n"
+    assert state.is_dir()
     assert (checkout.root / "Makefile").exists()
+    assert not (checkout.root / ".venv").exists()
 
 
 def test_every_locked_package_has_its_hashes_and_no_address(tmp_path: Path) -> None:

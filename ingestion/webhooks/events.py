@@ -191,13 +191,14 @@ class Reader:
             return None
 
     def _identity(self, parts: list[Any], headers: Headers, values: Values, body: bytes) -> bytes:
-        """16 bytes made of the parts; where a needed part is missing, the body's hash stands in for it."""
+        """16 bytes made of the parts; where a needed part is missing or blank, the body's hash stands in for it."""
         texts: list[str | None] = []
         for lookup, optional in parts:
             text = lookup(headers, values)
-            texts.append(text)
-            if text is None and not optional:
-                texts.append(sha256(body).hexdigest())
+            if optional or (text and not text.isspace()):
+                texts.append(text)
+            else:
+                texts += [None, sha256(body).hexdigest()]
         return self._digest(texts)
 
     def _unread(self, error: UnfitEventError, body: bytes) -> bytes:

@@ -49,6 +49,10 @@ def columns(sources: Sources, row: RawRow | Rejected) -> dict[str, Any]:
     return dict(zip(raw_schema(sources[source], name).names[:-2], row.values, strict=True))
 
 
+def event_id(sources: Sources, result: RawRow | Rejected) -> str:
+    return result.event_id if isinstance(result, Rejected) else str(columns(sources, result)["_event_id"])
+
+
 def reason(results: list[RawRow | Rejected]) -> str:
     (only,) = results
     assert isinstance(only, Rejected), only
@@ -332,3 +336,32 @@ def test_two_deliveries_without_an_id_are_told_apart_by_their_bodies(sources: So
 
     assert first.delivery_id == inspect(sources["shopify"], headers, ORDER).delivery_id
     assert first.delivery_id != other.delivery_id
+
+
+@pytest.mark.parametrize("blank", ["", " ", " \t ", "\u3000"])
+def test_a_blank_id_counts_as_none(sources: Sources, events: Split, blank: str) -> None:
+    shopify = {**ORDER_HEADERS, "x-shopify-webhook-id": blank}
+    ticket = {"type": "ticket.created", "timestamp": "2026-01-01T00:00:00Z", "data": {"id": "t"}}
+    cases: list[tuple[str, dict[str, str], Any, Any]] = [
+        ("shopify", shopify, json.loads(ORDER), {**json.loads(ORDER), "total_price": "404.00"}),
+        ("stripe", {}, stripe_event(id=blank), stripe_event(id=blank, created=1700000001)),
+        ("acme", {"webhook-id": blank}, ticket, {**ticket, "timestamp": "2026-01-02T00:00:00Z"}),
+        ("hubspot", {}, [{**CHANGE, "objectId": blank}], [{**CHANGE, "objectId": blank, "propertyValue": "b@b.c"}]),
+    ]
+
+    for source, headers, one, other in cases:
+        bodies = [json.dumps(body).encode() for body in (one, one, other)]
+        first, again, different = (inspect(sources[source], headers, body).delivery_id for body in bodies)
+        results = [events(source, body, headers)[0] for body in (bodies[0], bodies[2])]
+
+        assert first == again, source
+        assert first != different, source
+        assert len({event_id(sources, result) for result in results}) == 2, source
+
+
+def test_a_blank_id_is_the_same_event_as_none(sources: Sources) -> None:
+    without = {name: text for name, text in ORDER_HEADERS.items() if name != "x-shopify-webhook-id"}
+
+    ids = {inspect(sources["shopify"], {**without, "x-shopify-webhook-id": text}, ORDER).delivery_id for text in " \t"}
+
+    assert ids == {inspect(sources["shopify"], without, ORDER).delivery_id}

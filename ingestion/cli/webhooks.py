@@ -44,7 +44,7 @@ def command() -> None:
 def serve(host: str, port: int, workers: int, certificate: Path | None, key: Path | None, as_json: bool) -> None:
     from ingestion.logs import configure_logging
     from ingestion.webhooks.limits import Limits
-    from ingestion.webhooks.server import Address, listen, run_worker
+    from ingestion.webhooks.server import Address, check_tls, listen, run_worker
     from ingestion.webhooks.signatures import verifier
     from ingestion.webhooks.sources import load_sources
     from ingestion.webhooks.supervisor import Supervisor
@@ -58,6 +58,7 @@ def serve(host: str, port: int, workers: int, certificate: Path | None, key: Pat
     for source in sources.values():
         verifier(source, settings.public_base_url)  # an unusable secret is told here
     address = Address(host, port, certificate, key)
+    check_tls(address)
 
     def say_ready() -> None:
         scheme = "https" if certificate else "http"
@@ -73,8 +74,7 @@ def serve(host: str, port: int, workers: int, certificate: Path | None, key: Pat
     if workers == 1:
         worker = Worker.of(settings, sources, Limits.of(settings))
         listener = listen(address)
-        say_ready()
-        run_worker(worker, listener, address)
+        run_worker(worker, listener, address, say_ready)
     else:
         listener = listen(address)
         Supervisor(listener, address, workers).run(say_ready)

@@ -4,6 +4,8 @@ import logging
 import resource
 import signal
 import socket
+import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,11 +53,17 @@ def raise_file_limit() -> int:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server that also sweeps late connections."""
+    """uvicorn's server that also sweeps late connections, and says when it takes requests."""
 
-    def __init__(self, config: uvicorn.Config, worker: Worker) -> None:
+    def __init__(self, config: uvicorn.Config, worker: Worker, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._worker = worker
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
 
     async def on_tick(self, counter: int) -> bool:
         if counter % 5 == 0:
@@ -64,8 +72,24 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def run_worker(worker: Worker, listener: socket.socket, address: Address) -> None:
-    """Serve until SIGTERM or SIGINT; what waits is answered before it returns."""
+def check_tls(address: Address) -> None:
+    """Raises UsageError for a certificate or key that cannot be served with."""
+    if address.certificate is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(address.certificate, address.key)
+    except OSError as error:
+        raise _bad_tls(error) from error
+
+
+def _bad_tls(error: OSError) -> UsageError:
+    return UsageError(f"--certificate, --key: {error}; both are PEM files that belong together")
+
+
+def run_worker(
+    worker: Worker, listener: socket.socket, address: Address, ready: Callable[[], None] = lambda: None
+) -> None:
+    """Serve until SIGTERM or SIGINT; what waits is answered before it returns. Calls `ready` when it takes requests."""
     raise_file_limit()
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # strangers could fill the log with its warnings
     config = uvicorn.Config(
@@ -87,8 +111,8 @@ def run_worker(worker: Worker, listener: socket.socket, address: Address) -> Non
     try:
         config.load()
     except OSError as error:
-        raise UsageError(f"--certificate, --key: {error}; both are PEM files that belong together") from error
-    server = _Server(config, worker)
+        raise _bad_tls(error) from error
+    server = _Server(config, worker, ready)
     for number in (signal.SIGTERM, signal.SIGINT):  # before uvicorn listens to them, and when it raises them again
         signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     # Requests leave no cycles, and a search for some looks at every known id meanwhile.

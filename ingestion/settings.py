@@ -1,13 +1,17 @@
 """All settings of one process, read once from the environment and `.env`, and passed on."""
 
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+_ODD = re.compile(r"[\s?#\x00-\x20\x7f]")  # no part of a URL that others are put behind
 
 
 class Settings(BaseSettings):
@@ -27,7 +31,7 @@ class Settings(BaseSettings):
     home: Path = Field(default=PROJECT_ROOT / ".frazil", description="State: lake, journals, jars, logs.")
     config_dir: Path = Field(default=PROJECT_ROOT / "config", description="Folder of webhooks/*.yaml.")
     public_base_url: str = Field(
-        default="http://127.0.0.1:8090", description="URL senders post to, without a path; HubSpot signs it."
+        default="http://127.0.0.1:8090", description="URL senders post to, up to /webhooks; HubSpot signs it."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least that is logged: debug, info, warning or error."
@@ -80,6 +84,13 @@ class Settings(BaseSettings):
         description='More options for the Java of Kafka and Connect, as JSON: ["-Xmx4g"]; they win over ours.',
     )
 
+    @field_validator("public_base_url")
+    @classmethod
+    def _is_base_url(cls, url: str) -> str:
+        if not _is_base_url(url):
+            raise PydanticCustomError("base_url", "write http://host:port or https://host, without a query")
+        return url
+
     @cached_property
     def home_dir(self) -> Path:
         """`home` as an absolute path: Iceberg metadata holds it, so the folder cannot be moved later."""
@@ -115,3 +126,12 @@ class Settings(BaseSettings):
     @property
     def jars_dir(self) -> Path:
         return self.home_dir / "jars"
+
+
+def _is_base_url(url: str) -> bool:
+    """A path is allowed: a proxy may have one that it does not pass on."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not _ODD.search(url)
+    except ValueError:  # of a host or port that is none
+        return False

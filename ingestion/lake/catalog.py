@@ -1,12 +1,15 @@
 """The lake's catalog: the only place that knows which kind of catalog a profile uses."""
 
 import logging
+import sqlite3
+from pathlib import Path
 
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from ingestion.errors import RetryableError, UsageError
+from ingestion.errors import FrazilError, PermanentError, RetryableError, UsageError
+from ingestion.home import no_folder
 from ingestion.lake.embedded import EmbeddedCatalog
 from ingestion.settings import Settings
 
@@ -15,17 +18,31 @@ NAMESPACES = ("raw", "staging", "semantic", "analytics", "marts", "metadata")
 
 
 def open_catalog(settings: Settings) -> Catalog:
-    """Connect to the catalog of the settings' profile; on a new machine its file and namespaces are made."""
+    """Connect to the catalog of the settings' profile; on a new machine its file and namespaces are made.
+
+    Raises RetryableError while it cannot be opened, PermanentError if it is damaged, UsageError where no folder can be.
+    """
     if settings.profile != "embedded":
         raise UsageError(f"FRAZIL_PROFILE={settings.profile}: only the embedded profile has a catalog so far")
     try:
         return _opened(settings)
     except (OSError, SQLAlchemyError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise RetryableError(
-            f"the lake's catalog {settings.home_dir}/catalog.db cannot be opened ({reason}); "
-            "see that FRAZIL_HOME can be written"
-        ) from error
+        raise _unopened(settings.home_dir, error) from error
+
+
+def _unopened(home: Path, error: OSError | SQLAlchemyError) -> FrazilError:
+    lasting = no_folder(home, error)
+    if lasting is not None:
+        return lasting
+    file = f"the lake's catalog {home}/catalog.db"
+    reason = " ".join(str(error).split())[:200]
+    cause = getattr(error, "orig", None)
+    if type(cause) is sqlite3.DatabaseError:  # its subclasses are other troubles, such as a lock
+        return PermanentError(
+            f"{file} is damaged ({cause}); stop what uses it and put your copy of it in its place, "
+            "see docs/operate/runbooks.md"
+        )
+    return RetryableError(f"{file} cannot be opened ({reason}); see that FRAZIL_HOME can be written")
 
 
 def _opened(settings: Settings) -> Catalog:

@@ -111,7 +111,8 @@ class HeldJournals:
             lock.close()
             if path not in self.unreadable:
                 log.exception("journal_unreadable", extra={"journal": str(path)})
-            self.unreadable[path] = f"{path}: {error}" if isinstance(error, PermanentError) else unusable(path, error)
+            reason = f"{path}: {error}" if isinstance(error, PermanentError) else str(unusable(path, error))
+            self.unreadable[path] = reason
         else:
             self.unreadable.pop(path, None)
 

@@ -19,7 +19,8 @@ from uuid import uuid4
 
 import msgspec
 
-from ingestion.errors import RetryableError
+from ingestion.errors import FrazilError, PermanentError, RetryableError
+from ingestion.home import no_folder
 from ingestion.webhooks.ids import HOUR, ID_BYTES, KnownIds
 from ingestion.webhooks.reading import Reading, first_seq, ids_in, opened
 from ingestion.webhooks.segments import SEGMENT_BYTES, Appender, Frame, Outgoing, outgoing, segment_paths
@@ -287,14 +288,19 @@ class Journal:
         self.close()
 
 
-def unusable(path: Path, error: Exception) -> str:
-    """What to do about a journal whose SQLite file cannot be opened."""
+def unusable(path: Path, error: Exception) -> FrazilError:
+    """The error to raise for a journal that cannot be opened; its class says whether another try may help."""
+    lasting = no_folder(path, error)
+    if lasting is not None:
+        return lasting
     if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
-        return (
+        return PermanentError(
             f"{path}: {error}; stop the server, move the file aside and start again: the deliveries are in "
             f"{path.stem}.segments, and what raw has of them is not brought twice"
         )
-    return f"{path}: the journal cannot be opened ({error}); is the disk full?"
+    return RetryableError(
+        f"{path}: the journal cannot be opened ({error}); is the disk full, or FRAZIL_HOME read-only?"
+    )
 
 
 def _payload(fresh: dict[bytes, Delivery]) -> list[bytes]:

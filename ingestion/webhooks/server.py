@@ -1,5 +1,6 @@
 """One worker's process: the listening socket, uvicorn, deadlines, signals."""
 
+import errno
 import logging
 import resource
 import signal
@@ -11,7 +12,7 @@ from typing import NamedTuple
 
 import uvicorn
 
-from ingestion.errors import RetryableError, UsageError
+from ingestion.errors import FrazilError, RetryableError, UsageError
 from ingestion.garbage import collect_rarely
 from ingestion.webhooks.app import pages
 from ingestion.webhooks.counters import Key
@@ -32,17 +33,28 @@ class Address(NamedTuple):
 
 
 def listen(address: Address) -> socket.socket:
-    """Bind; raises RetryableError when the port is taken."""
+    """Bind; raises RetryableError when the port is taken, UsageError for a host or port that can never be had."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((address.host, address.port))
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         listener.close()
-        raise RetryableError(f"{address.host}:{address.port}: {error.strerror}; free it, or give --port") from error
+        raise _not_bound(address, error) from error
     listener.listen(_BACKLOG)
     return listener
+
+
+def _not_bound(address: Address, error: OSError | UnicodeError) -> FrazilError:
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    if isinstance(error, UnicodeError) or (isinstance(error, socket.gaierror) and error.errno != socket.EAI_AGAIN):
+        return UsageError(f"--host {address.host}: {reason}; give a name or address of this machine")
+    if isinstance(error, PermissionError):
+        return UsageError(f"--port {address.port}: {reason}; give one above 1023, or the right to bind it")
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return RetryableError(f"--host {address.host}: {reason}; give an address that this machine has")
+    return RetryableError(f"{address.host}:{address.port}: {reason}; free it, or give --port")
 
 
 def raise_file_limit() -> int:

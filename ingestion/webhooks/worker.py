@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from ingestion.errors import PermanentError, RetryableError
 from ingestion.settings import Settings
 from ingestion.webhooks import metrics
 from ingestion.webhooks.counters import Counters, Key
@@ -26,7 +25,8 @@ log = logging.getLogger(__name__)
 class Worker:
     """Number `index` of a server; opens when its event loop starts, and closes when all is answered.
 
-    Claims its journal when it is made: raises RetryableError while another process appends to it, or the disk is full.
+    Claims its journal when it is made: raises RetryableError while another process appends to it, or the disk is full,
+    PermanentError for a damaged one, UsageError where no folder can be.
     """
 
     def __init__(
@@ -50,10 +50,8 @@ class Worker:
             self._journal = Journal.open(path, keep)
             self._journal.claim()
             self._watched = Journal.open(path, keep)
-        except (OSError, sqlite3.OperationalError) as error:
-            raise RetryableError(unusable(path, error)) from error
-        except sqlite3.DatabaseError as error:
-            raise PermanentError(unusable(path, error)) from error
+        except (OSError, sqlite3.DatabaseError) as error:
+            raise unusable(path, error) from error
         self.counters = Counters.open(journal_dir / f"{self.name}.counts", metrics.keys(sources.values(), self.name))
         died = metrics.settle(self.counters, sources.values())
         if died:

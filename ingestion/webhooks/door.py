@@ -25,6 +25,7 @@ PREFIX = b"/webhooks/"
 _CORRELATION = re.compile(rb"[A-Za-z0-9._:-]{1,64}(?!\n)")
 _SAMPLE_BYTES = 16 * 1024  # of a sample's body, and
 _SAMPLE_HEADER_BYTES = 1024  # of each of its headers
+_BLANKS = b" \t"  # around a header's value, not part of it
 _encode = msgspec.json.Encoder().encode
 log = logging.getLogger(__name__)
 
@@ -141,7 +142,8 @@ class Door:
         if request.method != b"POST":
             return self.refuse(lane, "method", request)
         headers = request.headers
-        if headers.get(b"content-encoding", b"identity") != b"identity":
+        encoding = headers.get(b"content-encoding", b"identity")
+        if encoding != b"identity" and encoding.strip(_BLANKS).lower() != b"identity":
             return self.refuse(lane, "encoding", request)
         length = headers.get(b"content-length")
         if length is not None and int(length) > self.body_limit:
@@ -154,9 +156,12 @@ class Door:
         if len(headers) != len(request.pairs) and lane.is_doubled(request.pairs):
             self._refuse_signature(lane, request, body, reply)
             return
-        if lane.verify(headers, body, request.target.decode("latin-1"), time.time()) is not None:
-            self._refuse_signature(lane, request, body, reply)
-            return
+        target, now = request.target.decode("latin-1"), time.time()
+        if lane.verify(headers, body, target, now) is not None:
+            trimmed = {name: value.strip(_BLANKS) for name, value in headers.items()}
+            if trimmed == headers or lane.verify(trimmed, body, target, now) is not None:
+                self._refuse_signature(lane, request, body, reply)
+                return
         if lane.bucket is not None:
             wait = lane.bucket.take(time.monotonic())
             if wait:
@@ -166,7 +171,7 @@ class Door:
         if not self._is_open():
             reply(self.refuse(lane, "unavailable", request))
             return
-        kept = {name: headers[key].decode("latin-1") for key, name in lane.kept if key in headers}
+        kept = {name: headers[key].strip(_BLANKS).decode("latin-1") for key, name in lane.kept if key in headers}
         delivery_id, reason, name = lane.inspect(kept, body)
         kept["x-correlation-id"] = request.correlation.decode()
 
@@ -184,8 +189,8 @@ class Door:
                 self._log("webhook_quarantined", lane, reason, request)
                 reply(_STORED["quarantined"])
 
-        now = time.time_ns() // 1_000
-        self._submit(Delivery(lane.name, delivery_id, now, _encode(kept), body, reason, name), stored)
+        at = time.time_ns() // 1_000
+        self._submit(Delivery(lane.name, delivery_id, at, _encode(kept), body, reason, name), stored)
 
     def refuse(self, lane: Lane, reason: str, request: Request) -> Answer:
         """Count a refusal; the answer does not say more than its status."""

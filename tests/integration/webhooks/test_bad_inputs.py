@@ -103,6 +103,37 @@ def test_an_encoded_body_is_refused(server: Server) -> None:
         refused(server.request("POST", "/webhooks/shopify", {**signed, "content-encoding": encoding}, body), 415)
 
 
+@pytest.mark.parametrize("encoding", ["identity", "Identity", "IDENTITY "])
+def test_a_body_that_is_said_to_be_as_it_is_is_taken(server: Server, encoding: str) -> None:
+    signed = server.signed("shopify", ORDER, unique(server, f"as it is {encoding}"))
+
+    answer = server.request("POST", "/webhooks/shopify", {**signed, "content-encoding": encoding}, ORDER)
+
+    assert answer.outcome == "accepted"
+
+
+@pytest.mark.parametrize("source", ["acme", "hubspot", "shopify", "stripe"])
+def test_blanks_around_a_headers_value_are_not_part_of_it(server: Server, source: str) -> None:
+    body = server.sources[source].example.body_bytes
+    signed = server.signed(source, body)
+    blank = {name: f" \t{value} \t" for name, value in signed.items()}
+
+    answers = [server.request("POST", f"/webhooks/{source}", headers, body) for headers in (blank, signed)]
+    wrong = {name: value + "x \t" for name, value in signed.items()}
+
+    assert [answer.status for answer in answers] == [200, 200]
+    assert answers[1].outcome == "repeated"
+    refused(server.request("POST", f"/webhooks/{source}", wrong, body), 401)
+
+
+def test_two_deliveries_with_an_empty_id_are_both_stored(server: Server) -> None:
+    other = ORDER.replace(b'"id":1', b'"id":2')
+
+    answers = [server.post("shopify", body, unique(server, "")).outcome for body in (ORDER, other, other)]
+
+    assert answers == ["accepted", "accepted", "repeated"]
+
+
 @pytest.mark.parametrize(
     ("source", "headers", "body", "reason"),
     [

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ingestion.webhooks.topics import Bus, TopicWriter
 
 log = logging.getLogger(__name__)
+_STARTING = "starting"
 
 
 class Worker:
@@ -56,7 +57,7 @@ class Worker:
         died = metrics.settle(self.counters, sources.values())
         if died:
             log.warning("unanswered_requests", extra={"worker": self.name, "requests": died})
-        self._problem: str | None = "starting"
+        self._problem: str | None = _STARTING
 
     @classmethod
     def of(cls, settings: Settings, sources: Mapping[str, SourceConfig], limits: Limits, index: int = 0) -> Self:
@@ -119,8 +120,9 @@ class Worker:
             problem = self._problem_of(free, depth)
         except sqlite3.Error as error:
             problem = f"journal cannot be read: {error}"
-        if problem != self._problem:
-            log.warning("journal_state", extra={"worker": self.name, "problem": problem})
+        if problem != self._problem and (problem or self._problem != _STARTING):
+            level = logging.WARNING if problem else logging.INFO
+            log.log(level, "journal_state", extra={"worker": self.name, "problem": problem})
         self._problem = problem
         self.counters.put(Key("frazil_journal_deliveries", (self.name,)), depth)
         self.counters.put(Key("frazil_journal_free_bytes", (self.name,)), free)

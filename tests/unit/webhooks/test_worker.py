@@ -1,0 +1,41 @@
+"""What a worker says about itself."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+import pytest
+
+from ingestion.webhooks.limits import Limits
+from ingestion.webhooks.sources import SourceConfig
+from ingestion.webhooks.worker import Worker
+
+ALL_OF_IT = 1 << 62  # bytes that no disk has
+
+
+async def through_floors(worker: Worker, floors: list[int]) -> None:
+    """Look at the disk once with each floor."""
+    await worker.open()
+    for floor in floors:
+        worker.limits = worker.limits._replace(disk_floor_bytes=floor)
+        worker.watch()
+    await worker.close()
+
+
+@pytest.mark.parametrize(
+    ("floors", "levels"),
+    [([0, 0], []), ([ALL_OF_IT, ALL_OF_IT], ["WARNING"]), ([ALL_OF_IT, 0, 0], ["WARNING", "INFO"])],
+)
+def test_a_worker_tells_of_a_problem_and_of_its_end_and_not_of_a_healthy_start(
+    sources: dict[str, SourceConfig],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    floors: list[int],
+    levels: list[str],
+) -> None:
+    worker = Worker(sources, tmp_path, base_url="https://x", limits=Limits(disk_floor_bytes=0))
+
+    with caplog.at_level(logging.INFO, "ingestion.webhooks.worker"):
+        asyncio.run(through_floors(worker, floors))
+
+    assert [record.levelname for record in caplog.records if record.message == "journal_state"] == levels

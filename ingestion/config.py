@@ -26,6 +26,8 @@ def load_yaml(path: Path, environment: Mapping[str, str] | None = None) -> Any:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
     except yaml.YAMLError as error:
         raise UsageError(f"{path}: not valid YAML: {error}") from error
     return _filled(document, env, path)

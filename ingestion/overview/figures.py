@@ -103,7 +103,7 @@ def _configured(settings: Settings) -> set[str]:
     file = settings.config_dir / "sources.yaml"
     try:
         blocks: Mapping[str, Any] = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("sources") or {}
-    except (OSError, yaml.YAMLError, AttributeError):
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError):
         return set()
     return set(blocks)
 

@@ -32,10 +32,14 @@ class Target(NamedTuple):
     @classmethod
     def parse(cls, url: str) -> "Target":
         """`http://host:port` or `https://...`; raises UsageError for anything else."""
-        parts = urlsplit(url)
+        told = UsageError(f"{url}: write http://host:port or https://host:port")
+        try:
+            parts = urlsplit(url)
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+        except ValueError as error:
+            raise told from error
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
-            raise UsageError(f"{url}: write http://host:port or https://host:port")
-        port = parts.port or (443 if parts.scheme == "https" else 80)
+            raise told
         return cls(parts.hostname, port, parts.path.rstrip("/"), parts.scheme == "https")
 
 

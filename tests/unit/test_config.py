@@ -36,3 +36,11 @@ def test_broken_yaml_and_a_missing_file_are_usage_errors(tmp_path: Path) -> None
         load_yaml(written(tmp_path, "a: [1"), {})
     with pytest.raises(UsageError, match="cannot be read"):
         load_yaml(tmp_path / "absent.yaml", {})
+
+
+def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "source.yaml"
+    path.write_bytes("name: Müller".encode("latin-1"))
+
+    with pytest.raises(UsageError, match=r"source\.yaml: not UTF-8 .*at byte 7"):
+        load_yaml(path, {})

@@ -155,7 +155,9 @@ def test_a_source_without_a_secret_is_named() -> None:
         Sender("http://127.0.0.1:1", bare, BASE_URL).send(iter(plain(1)))
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8090", "ftp://x", "http://", "http://host/?a=b"])
+@pytest.mark.parametrize(
+    "url", ["127.0.0.1:8090", "ftp://x", "http://", "http://host/?a=b", "http://[::1", "http://x:99999"]
+)
 def test_a_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(UsageError, match="write http"):
         Target.parse(url)

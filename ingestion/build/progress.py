@@ -5,11 +5,11 @@ import time
 from typing import TextIO
 
 from dbt_common.events.base_types import EventMsg
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
 from ingestion.build.selection import Selection
+from ingestion.terminal import literal_console
 
 
 class Progress:
@@ -27,7 +27,7 @@ class Progress:
             self._line("rebuilt from all its input", node, selection.reasons[node])
         if self._is_terminal:
             columns = (TextColumn("{task.description:40}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-            self._bar = Bar(*columns, console=Console(file=self._stream), transient=True)
+            self._bar = Bar(*columns, console=literal_console(self._stream), transient=True)
             self._task = self._bar.add_task("starting Spark", total=None)
             self._bar.start()
 
@@ -52,7 +52,7 @@ class Progress:
 
     def _line(self, event: str, node: str, detail: str) -> None:
         if self._bar or self._is_terminal:
-            Console(file=self._stream).print(f"[dim]{event}: {node} ({detail})[/dim]")
+            literal_console(self._stream).print(f"{event}: {node} ({detail})", style="dim")
         else:
             line = {"event": event, "node": node, "detail": detail, "at": time.time()}
             print(json.dumps(line), file=self._stream, flush=True)

@@ -11,6 +11,8 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from ingestion.terminal import visible
+
 _LINE_EVERY = 2.0
 
 
@@ -34,7 +36,7 @@ class Board:
 
     def __enter__(self) -> "Board":
         if self._stream.isatty():
-            columns = (TextColumn("{task.description:32}"), BarColumn(), MofNCompleteColumn())
+            columns = (TextColumn("{task.description:32}", markup=False), BarColumn(), MofNCompleteColumn())
             rate = TextColumn("{task.fields[rate]:,.0f} rows/s")
             console = Console(file=self._stream)
             self._bars = Progress(*columns, rate, TimeRemainingColumn(), console=console, transient=True)
@@ -48,7 +50,7 @@ class Board:
     def begin(self, table: str, total: int) -> None:
         """A table is about to be read; `total` is the source's estimate of its rows."""
         now = time.monotonic()
-        bar = self._bars.add_task(table, total=total, rate=0.0) if self._bars else None
+        bar = self._bars.add_task(visible(table), total=total, rate=0.0) if self._bars else None
         with self._lock:
             self._tables[table] = _Table(total, now, now, bar)
 

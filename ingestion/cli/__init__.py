@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from ingestion.errors import FrazilError, UsageError
+from ingestion.terminal import visible
 
 NOUNS = {
     "setup": "Find Java, fetch jars, archive Spark's classes, create the lake's empty tables.",
@@ -60,15 +61,15 @@ def main() -> None:
     try:
         cli(standalone_mode=False)
     except FrazilError as error:
-        click.echo(f"frazil: {error}", err=True)
+        click.echo(visible(f"frazil: {error}"), err=True)
         sys.exit(error.exit_code)
     except ValidationError as error:  # only the settings are read outside the commands' own checks
         for problem in error.errors():
             name = "FRAZIL_" + "_".join(map(str, problem["loc"])).upper()
-            click.echo(f"frazil: {name}: {problem['msg']}; see docs/reference/settings.md", err=True)
+            click.echo(visible(f"frazil: {name}: {problem['msg']}; see docs/reference/settings.md"), err=True)
         sys.exit(UsageError.exit_code)
     except SettingsError as error:
-        click.echo(f"frazil: {error}; see docs/reference/settings.md", err=True)
+        click.echo(visible(f"frazil: {error}; see docs/reference/settings.md"), err=True)
         sys.exit(UsageError.exit_code)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from ingestion.cli.bulk_words import selection_options, table_names
 from ingestion.cli.output import console_of, json_option, print_json
 from ingestion.errors import FrazilError
 from ingestion.settings import Settings
+from ingestion.terminal import visible
 
 if TYPE_CHECKING:
     from ingestion.bulk.model import Finding
@@ -43,5 +45,5 @@ def _print(found: "list[Finding]") -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
     for one in found:
         text = f"{one.message}\n  fix: {one.fix}" if one.fix else one.message
-        table.add_row(f"[{_COLOURS[one.level]}]{one.level}[/]", one.check, text.replace("[", r"\["))
+        table.add_row(Text(one.level, style=_COLOURS[one.level]), visible(one.check), visible(text))
     console.print(table)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ingestion.cli.bulk_words import print_left_out, selection_options, table_names
-from ingestion.cli.output import json_option, print_json, print_rows
+from ingestion.cli.output import echo, json_option, print_json, print_rows
 from ingestion.errors import ContractError, FrazilError, RetryableError
 from ingestion.logs import configure_logging
 from ingestion.settings import Settings
@@ -110,12 +110,12 @@ def _print(source: str, outcomes: "list[Outcome]", left_out: "Mapping[str, str]"
         print_left_out(left_out)
     for one in outcomes:
         if one.is_torn:
-            click.echo(f"frazil: {one.source_table}: {_TORN.format(source=source, table=one.source_table)}", err=True)
+            echo(f"frazil: {one.source_table}: {_TORN.format(source=source, table=one.source_table)}", err=True)
         if one.status == "busy":
-            click.echo(f"frazil: {one.error}", err=True)
+            echo(f"frazil: {one.error}", err=True)
         if one.status in ("failed", "interrupted"):
             reason = one.error or "stopped; what is committed stays"
-            click.echo(f"frazil: {one.source_table}: {reason}\n  go on with: {one.resume}", err=True)
+            echo(f"frazil: {one.source_table}: {reason}\n  go on with: {one.resume}", err=True)
 
 
 def _row(one: "Outcome") -> dict[str, Any]:

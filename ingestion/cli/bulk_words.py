@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ingestion.cli.output import echo
 from ingestion.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -30,4 +31,4 @@ def table_names(words: str | None) -> tuple[str, ...]:
 def print_left_out(left_out: Mapping[str, str]) -> None:
     """A line for each thing that is not read."""
     for name, reason in left_out.items():
-        click.echo(f"left out: {name}: {reason}")
+        echo(f"left out: {name}: {reason}")

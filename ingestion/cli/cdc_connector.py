@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ingestion.cli.output import json_option, print_json, print_rows
+from ingestion.cli.output import echo, json_option, print_json, print_rows
 from ingestion.errors import FrazilError, UsageError
 from ingestion.logs import configure_logging
 from ingestion.settings import Settings
@@ -43,10 +43,10 @@ def register(source: str, as_json: bool) -> None:
         print_json({"source": source, **asdict(found), "file": str(found.file)})
         return
     place = "goes on where it was" if found.started_at is None else f"begins at {_words(found.started_at)}"
-    click.echo(f"{found.connector} is {found.state} and {place}; its configuration: {found.file}")
+    echo(f"{found.connector} is {found.state} and {place}; its configuration: {found.file}")
     if found.not_loaded:
         names = ",".join(found.not_loaded)
-        click.echo(f"not loaded yet, changes alone are followed: frazil bulk load {source} --tables {names}")
+        echo(f"not loaded yet, changes alone are followed: frazil bulk load {source} --tables {names}")
 
 
 @click.command(
@@ -66,7 +66,7 @@ def status(source: str, as_json: bool) -> None:
             places = () if found.is_running else client.offsets(source)
             lost = trouble(database, slot, next((one.offset for one in places if one.offset), None))
         except FrazilError as error:
-            click.echo(f"frazil: {error}", err=True)
+            echo(f"frazil: {error}", err=True)
     rows = [{"part": "connector", "state": found.state, "worker": found.worker, "cause": found.cause}]
     rows += [
         {"part": f"task {one.number}", "state": one.state, "worker": one.worker, "cause": one.cause}
@@ -80,9 +80,9 @@ def status(source: str, as_json: bool) -> None:
     else:
         print_rows(rows, title=source)
     if found.failure:
-        click.echo(f"frazil: {source}: {found.failure}\n  then: frazil cdc restart {source}", err=True)
+        echo(f"frazil: {source}: {found.failure}\n  then: frazil cdc restart {source}", err=True)
     if lost:
-        click.echo(f"frazil: {lost}", err=True)
+        echo(f"frazil: {lost}", err=True)
     if found.failure or lost:
         sys.exit(FrazilError.exit_code)
 
@@ -157,7 +157,7 @@ def unregister(source: str, drop_log: bool, as_json: bool) -> None:
     if as_json:
         print_json({"source": source, "state": "DESTROYED", "log_dropped": drop_log})
     else:
-        click.echo(f"{source} is no longer followed" + (", and its log is given up" if drop_log else ""))
+        echo(f"{source} is no longer followed" + (", and its log is given up" if drop_log else ""))
 
 
 @contextmanager
@@ -184,9 +184,9 @@ def _do(source: str, state: Any, as_json: bool, call: "Callable[[ConnectClient],
     if as_json:
         print_json({"source": source, **asdict(found)})
     else:
-        click.echo(f"{source} is {found.state}")
+        echo(f"{source} is {found.state}")
     if found.failure and state == "RUNNING":
-        click.echo(f"frazil: {source}: the connector failed: {found.failure}", err=True)
+        echo(f"frazil: {source}: the connector failed: {found.failure}", err=True)
         sys.exit(FrazilError.exit_code)
 
 

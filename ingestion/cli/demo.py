@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ingestion.cli.output import json_option, plain, print_json
 from ingestion.errors import ContractError
 from ingestion.settings import Settings
+from ingestion.terminal import literal_console, visible
 
 if TYPE_CHECKING:
     from ingestion.demo.run import Played
@@ -47,13 +49,13 @@ def command(home: Path | None, seed: int, orders: int, as_json: bool) -> None:
     from ingestion.demo.run import Demo, Plan
 
     settings = Settings()
-    console = Console(stderr=as_json, highlight=False, soft_wrap=True)
+    console = literal_console(stderr=as_json, highlight=False, soft_wrap=True)
 
     def say(step: str, text: str, seconds: float | None) -> None:
         if seconds is None:
-            console.print(f"\n[bold]{text}[/bold]")
+            console.print(f"\n{visible(text)}", style="bold")
         else:
-            console.print(f"  {step:10} {text}  [dim]{seconds:.1f} s[/dim]")
+            console.print(Text.assemble(f"  {step:10} {visible(text)}  ", (f"{seconds:.1f} s", "dim")))
 
     say("", "Frazil demo: one invented business, three systems that know it, all on this machine", None)
     played = Demo(settings, home or settings.home_dir / "demo", Plan(seed, orders), say, sys.stderr).play()
@@ -85,13 +87,14 @@ def _print(console: Console, played: "Played") -> None:
         _table(console, name, rows)
     title = "Accounting: received = accepted + repeated + quarantined + refused"
     _table(console, title, _columns([one.as_row() for one in played.accounts]))
-    console.print("[dim]  Raw holds every event accepted; one HubSpot request brings several.[/dim]")
+    console.print("  Raw holds every event accepted; one HubSpot request brings several.", style="dim")
     changed = _changed(played)
     _table(console, f"Rows written because {played.second.sent.answered} orders changed", changed)
-    console.print(f"[dim]  The other {len(played.table_rows) - len(changed)} tables had nothing to write.[/dim]")
-    console.print(f"\n[bold]Try next[/bold], after [bold]export FRAZIL_HOME={played.settings.home_dir}[/bold]")
+    console.print(f"  The other {len(played.table_rows) - len(changed)} tables had nothing to write.", style="dim")
+    export = visible(f"export FRAZIL_HOME={played.settings.home_dir}")
+    console.print(Text.assemble(("\nTry next", "bold"), ", after ", (export, "bold")))
     for line, what in _NEXT:
-        console.print(f"  [cyan]{line:58}[/cyan] {what}")
+        console.print(Text.assemble("  ", (f"{line:58}", "cyan"), f" {what}"))
 
 
 def _columns(rows: Rows) -> list[dict[str, object]]:
@@ -125,7 +128,7 @@ def _marts(played: "Played") -> list[tuple[str, list[dict[str, Any]]]]:
 
 def _table(console: Console, title: str, rows: Rows) -> None:
     """Narrow enough for 80 columns: no lines, amounts and counts to the right."""
-    console.print(f"\n[bold]{title}[/bold]")
+    console.print(f"\n{title}", style="bold")
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     table.add_column("")
     for name, value in (rows[0] if rows else {}).items():
@@ -136,4 +139,4 @@ def _table(console: Console, title: str, rows: Rows) -> None:
 
 
 def _text(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int | Decimal) else str(plain(value))
+    return f"{value:,}" if isinstance(value, int | Decimal) else visible(str(plain(value)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ingestion.cli.output import json_option, print_json, print_rows
+from ingestion.cli.output import echo, json_option, print_json, print_rows
 from ingestion.errors import UsageError
 from ingestion.settings import PROJECT_ROOT, Settings
 
@@ -40,7 +40,7 @@ def explain(record_a: str, record_b: str, as_json: bool) -> None:
             | {"links": found.links, "parted_by": found.parted_by, "comparison": found.comparison}
         )
         return
-    click.echo(f"one customer: {found.entity_a}" if found.is_one_customer else f"two customers by {found.parted_by}")
+    echo(f"one customer: {found.entity_a}" if found.is_one_customer else f"two customers by {found.parted_by}")
     for link in found.links:
         _print_values(link)
     if len(found.links) != 1 and found.comparison:
@@ -50,8 +50,8 @@ def explain(record_a: str, record_b: str, as_json: bool) -> None:
 
 def _print_values(values: dict[str, object]) -> None:
     for name, value in values.items():
-        click.echo(f"  {name}: {value}")
-    click.echo()
+        echo(f"  {name}: {value}")
+    echo()
 
 
 @command.command(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ingestion.cli.output import json_option, print_json, print_rows
+from ingestion.cli.output import echo, json_option, print_json, print_rows
 from ingestion.errors import PermanentError, UsageError
 from ingestion.settings import Settings
+from ingestion.terminal import visible
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -47,7 +48,10 @@ def list_events(source: str | None, reason: str | None, state: str | None, limit
         click.echo(f"and {len(found) - limit} more: --limit {len(found)} shows all")
 
 
-@command.command(help="Print one quarantined event: what is known of it, its headers, then its bytes as received.")
+@command.command(
+    help="Print one quarantined event: what is known of it, its headers, then its bytes as received; on a terminal "
+    "ESC and its like are shown as \\x1b."
+)
 @click.argument("identity", metavar="ID")
 @json_option
 def show(identity: str, as_json: bool) -> None:
@@ -64,12 +68,12 @@ def show(identity: str, as_json: bool) -> None:
         print_json({**row, "body": body, "body_base64": base64.b64encode(body).decode()})
         return
     for name, value in row.items():
-        click.echo(f"{name}: {'' if value is None else value}")
-    click.echo()
+        echo(f"{name}: {'' if value is None else value}")
+    echo()
     sys.stdout.flush()
-    sys.stdout.buffer.write(body)
+    sys.stdout.buffer.write(_for_a_terminal(body) if sys.stdout.isatty() else body)
     sys.stdout.buffer.flush()
-    click.echo()
+    echo()
 
 
 @command.command(help="Run open events through today's configuration again: IDs, or all of a source or reason.")
@@ -111,6 +115,10 @@ def replay(ids: tuple[str, ...], source: str | None, reason: str | None, as_json
         raise PermanentError(
             f"{done.still_unreadable} events still cannot be read; `frazil quarantine show ID` says why"
         )
+
+
+def _for_a_terminal(body: bytes) -> bytes:
+    return visible(body.decode("utf-8", "backslashreplace")).encode()
 
 
 @contextmanager

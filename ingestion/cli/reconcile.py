@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ingestion.cli.bulk_words import table_names
-from ingestion.cli.output import json_option, print_json, print_rows
+from ingestion.cli.output import echo, json_option, print_json, print_rows
 from ingestion.errors import ContractError
 from ingestion.logs import configure_logging
 from ingestion.progress import progress
@@ -83,9 +83,9 @@ def _print(source: str, checked: "Sequence[Checked]", as_json: bool) -> None:
     print_rows(shown, title=source)
     for row in rows:
         for problem in row["problems"]:
-            click.echo(f"{row['table']} {problem}")
+            echo(f"{row['table']} {problem}")
         for key in row["keys"]:
-            click.echo(f"{row['table']} key {', '.join(key['key'])}: {key['what']}")
+            echo(f"{row['table']} key {', '.join(key['key'])}: {key['what']}")
 
 
 def _by_table(checked: "Sequence[Checked]") -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ingestion.overview.figures import Rows, behind
+from ingestion.terminal import literal_console, visible
 
 # Rows of a list at most: all lists together are one screen, however much waits or fails; --json has every row.
 _SOURCES, _ROWS = 8, 4
@@ -16,7 +17,7 @@ _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 def show(found: Mapping[str, Rows], now: datetime) -> None:
     """Print the screen; `now` is the moment that ages are told against."""
-    console = Console()
+    console = literal_console()
     journals = sorted(found["journals"], key=lambda row: ("problem" not in row, -(row["waiting"] or 0)))
     quarantine = sorted(found["quarantine"], key=lambda row: -row["open"])
     _print(console, "sources", [_source(row) for row in found["sources"]], most=_SOURCES)
@@ -128,7 +129,7 @@ def _print(
             name, justify="right" if numeric else "left", no_wrap=name in ("source", "kind", "layer", "by")
         )
     for row in rows[:most]:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        table.add_row(*("" if value is None else visible(str(value)) for value in row.values()))
     console.print(table)
     if len(rows) > most:
         console.print(f"and {len(rows) - most} more", style="dim")

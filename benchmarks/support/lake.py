@@ -51,8 +51,8 @@ class BenchLake:
         started = time.perf_counter()
         done = self._builder.build(everything)
         seconds = time.perf_counter() - started
-        if done.failed_nodes or done.failed_tests:
-            raise RuntimeError(f"the build failed: {[one.message for one in done.failed_nodes + done.failed_tests]}")
+        if done.not_good:
+            raise RuntimeError(f"the build failed: {[(one.unique_id, one.message) for one in done.not_good]}")
         return seconds, done
 
 

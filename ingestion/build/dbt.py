@@ -39,6 +39,16 @@ class NodeResult:
         """Whether nothing that depends on this node need wait."""
         return self.status in (NodeStatus.Success, NodeStatus.Pass, NodeStatus.Warn, NodeStatus.NoOp)
 
+    @property
+    def is_skipped(self) -> bool:
+        """Whether it was left out, because something it depends on failed."""
+        return self.status == NodeStatus.Skipped
+
+    @property
+    def is_test(self) -> bool:
+        """A data or a unit test."""
+        return self.unique_id.startswith(("test.", "unit_test."))
+
 
 class Dbt:
     """The project in `project_dir`, built into the lake of `settings`; parsed once, at the first use."""

@@ -74,4 +74,4 @@ def last_builds(home: Path, count: int) -> list[PastBuild]:
 
 
 def _failed(one: "NodeResult") -> bool:
-    return not one.is_good and one.status != "skipped"
+    return not one.is_good and not one.is_skipped

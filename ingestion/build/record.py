@@ -21,7 +21,7 @@ def updated_state(
     because of which it was skipped is not good, and runs it again. Nodes that the project no longer has are left out.
     """
     by_id = {one.unique_id: one for one in results}
-    failed = {test for test, one in by_id.items() if not one.is_good and one.status != "skipped"}
+    failed = {test for test, one in by_id.items() if not one.is_good and not one.is_skipped}
     untested = {node for test, nodes in graph.data_tests().items() if test in failed for node in nodes}
     kept = {node: built for node, built in state.items() if node in graph.checksums}
     for node in asked:

@@ -21,7 +21,10 @@ from ingestion.settings import Settings
 
 @dataclass
 class BuildReport:
-    """One build: what was chosen, each node's table, what became of it, and rows inserted or updated per table."""
+    """One build: what was chosen, each node's table, what became of it, and rows inserted or updated per table.
+
+    It is a good one only if `not_good` is empty: what was skipped has neither failed nor been built or tested.
+    """
 
     selection: Selection
     results: list[NodeResult] = field(default_factory=list)
@@ -30,15 +33,29 @@ class BuildReport:
     seconds: float = 0.0
 
     @property
+    def not_good(self) -> list[NodeResult]:
+        """Whatever failed, and what was skipped because of it."""
+        return [one for one in self.results if not one.is_good]
+
+    @property
     def failed_tests(self) -> list[NodeResult]:
-        """Data and unit tests that did not pass."""
-        return [one for one in self.results if not one.is_good and one.unique_id.startswith(("test.", "unit_test."))]
+        """Data and unit tests that ran and did not pass."""
+        return [one for one in self.not_good if one.is_test and not one.is_skipped]
 
     @property
     def failed_nodes(self) -> list[NodeResult]:
         """Models, seeds, snapshots and hooks that failed; those skipped because of them are not among them."""
-        bad = (one for one in self.results if not one.is_good and one.status != "skipped")
-        return [one for one in bad if not one.unique_id.startswith(("test.", "unit_test."))]
+        return [one for one in self.not_good if not one.is_test and not one.is_skipped]
+
+    @property
+    def skipped_tests(self) -> list[NodeResult]:
+        """Tests that did not run, because a node they read or a test of it failed."""
+        return [one for one in self.not_good if one.is_test and one.is_skipped]
+
+    @property
+    def skipped_nodes(self) -> list[NodeResult]:
+        """Models, seeds and snapshots that were not built, because what they read or a test of it failed."""
+        return [one for one in self.not_good if not one.is_test and one.is_skipped]
 
 
 class Builder:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ingestion.cli.output import json_option, print_json, print_rows
+from ingestion.cli.output import echo, json_option, print_json, print_rows
 from ingestion.errors import ContractError, PermanentError, RetryableError
 from ingestion.settings import Settings
 
@@ -98,10 +98,12 @@ def _print_report(landed: dict[str, int], report: "BuildReport", *, as_json: boo
         }
         for node in report.selection.build
     ]
-    tests = [one for one in report.results if one.unique_id.startswith(("test.", "unit_test."))]
+    tests = [one for one in report.results if one.is_test]
     failures = [{"node": one.unique_id, "message": one.message} for one in (*report.failed_nodes, *report.failed_tests)]
+    skipped = [one.unique_id for one in (*report.skipped_nodes, *report.skipped_tests)]
     if as_json:
-        print_json({"landed": landed, "models": models, "tests": len(tests), "failures": failures})
+        counts = {"tests": len(tests), "failures": failures, "skipped": skipped}
+        print_json({"landed": landed, "models": models, **counts})
         return
     if quiet and not landed:
         return
@@ -113,17 +115,28 @@ def _print_report(landed: dict[str, int], report: "BuildReport", *, as_json: boo
     print_rows([{**model, "seconds": model["seconds"] or ""} for model in models], title="built")
     proven = sum(one.is_proven for one in tests)
     unchanged = f" ({proven} passed before, and hold of what is new)" if proven else ""
-    click.echo(f"{len(tests)} tests{unchanged}, {len(report.failed_tests)} failed, {report.seconds:.1f} s")
+    left_out = f", {len(report.skipped_tests)} skipped" if report.skipped_tests else ""
+    click.echo(f"{len(tests)} tests{unchanged}, {len(report.failed_tests)} failed{left_out}, {report.seconds:.1f} s")
     for failure in failures:
-        click.echo(f"FAILED {failure['node']}: {failure['message']}", err=True)
+        echo(f"FAILED {failure['node']}: {failure['message']}", err=True)
+    if report.skipped_nodes:
+        names = ", ".join(one.unique_id.split(".")[2] for one in report.skipped_nodes)
+        echo(f"SKIPPED because of that, not built: {names}", err=True)
 
 
 def _raise_failures(report: "BuildReport", landed: "Counts") -> None:
-    if report.failed_nodes:
-        raise PermanentError(f"{len(report.failed_nodes)} models failed; mend them and run again: the rest is built")
-    if report.failed_tests:
-        raise ContractError(
-            f"{len(report.failed_tests)} tests failed; the tables are built, the tests run again next time"
+    if failed := _counted(len(report.failed_nodes), len(report.failed_tests)):
+        skipped = _counted(len(report.skipped_nodes), len(report.skipped_tests))
+        because = f"skipped because of that: {skipped}; " if skipped else ""
+        raise (PermanentError if report.failed_nodes else ContractError)(
+            f"failed: {failed}; {because}the rest is built. Mend the models or their input as docs/operate/runbooks.md "
+            "tells and run again: all of these are built and tested then"
         )
     if landed.unreadable:
         raise PermanentError("; ".join(landed.unreadable.values()))
+
+
+def _counted(models: int, tests: int) -> str:
+    """`1 model, 2 tests`; nothing for none."""
+    counts = (("model", models), ("test", tests))
+    return ", ".join(f"{count} {noun}{'s' * (count > 1)}" for noun, count in counts if count)

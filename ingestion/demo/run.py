@@ -157,8 +157,8 @@ class Demo:
             built = builder.build(on_selected=bar.start, unit_tests=False)
         finally:
             bar.stop()
-        tests = sum(one.unique_id.startswith(("test.", "unit_test.")) for one in built.results)
-        failed = [one for one in (*built.failed_nodes, *built.failed_tests) if one.status != "skipped"]
+        tests = sum(one.is_test for one in built.results)
+        failed = [*built.failed_nodes, *built.failed_tests]
         if failed:
             said = [f"{one.unique_id}: {' '.join(one.message.split())[:300]}" for one in failed[:5]]
             raise PermanentError("\n  ".join([f"{len(failed)} nodes of the dbt build failed:", *said]))

@@ -100,8 +100,7 @@ def names(report: BuildReport) -> set[str]:
 
 
 def test_the_first_build_builds_and_tests_everything(project: Project) -> None:
-    assert project.first.failed_nodes == []
-    assert project.first.failed_tests == []
+    assert project.first.not_good == []
     assert {"stg_shopify_orders", "entity_index", "customer_360", "currencies"} <= names(project.first)
     assert project.first.rows_written["staging.stg_shopify_orders"] == 50
 
@@ -171,7 +170,7 @@ def test_new_orders_reach_only_the_models_below_them_and_only_their_rows(project
 
     report = project.build()
 
-    assert report.failed_tests == []
+    assert report.not_good == []
     assert {"stg_shopify_orders", "order_summary", "sales_dashboard_daily"} <= names(report)
     assert {"stg_stripe_charges", "stg_hubspot_contacts", "currencies"}.isdisjoint(names(report))
     assert report.rows_written["staging.stg_shopify_orders"] == 3
@@ -249,7 +248,7 @@ def test_a_changed_column_breaks_its_contract_and_a_view_may_become_a_table_and_
     assert "order_count" in broken["sales_dashboard_daily"]
     assert before == after
     assert is_table
-    assert restored.failed_nodes == restored.failed_tests == []
+    assert restored.not_good == []
     assert not project.lake.catalog.table_exists(VIEW)
     assert project.lake.spark.sql(f"select * from {VIEW}").count()
 
@@ -277,7 +276,7 @@ def test_a_failed_test_runs_again_until_it_passes(project: Project) -> None:
     assert [one.unique_id.split(".")[2] for one in first.failed_tests] == ["assert_no_day_has_sales"]
     assert names(second) >= {"sales_dashboard_daily"}
     assert len(second.failed_tests) == 1
-    assert third.failed_tests == []
+    assert third.not_good == []
     assert third.results != []
     assert fourth.results == []
 
@@ -334,4 +333,4 @@ def test_a_test_is_asked_again_only_where_its_rows_may_have_changed(project: Pro
     assert "unique_key_stg_shopify_orders_order_id" not in proven(second)
     assert key in {one.unique_id.split(".")[2] for one in third.failed_tests}
     assert key not in proven(fourth)
-    assert fourth.failed_tests == []
+    assert fourth.not_good == []

@@ -48,7 +48,7 @@ class Business:
 
     def build(self) -> BuildReport:
         done = Builder(self.lake.settings, self.lake.catalog, self.dbt).build(unit_tests=False)
-        assert done.failed_nodes == done.failed_tests == []
+        assert done.not_good == []
         return done
 
     def roll_back(self, name: str, to: str | int) -> RolledBack:

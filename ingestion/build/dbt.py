@@ -110,7 +110,8 @@ class Dbt:
     def _invoke(self, words: list[str], manifest: Manifest | None = None) -> dbtRunnerResult:
         export_environment(self._settings)
         state = self._settings.home_dir / "dbt"
-        options = ["--quiet", "--project-dir", str(self._project_dir)]
+        # Standard output is the command's own: what dbt has to say comes as results, as an exception, and in its log.
+        options = ["--log-level", "none", "--quiet", "--project-dir", str(self._project_dir)]
         options += ["--target-path", str(state / "target"), "--log-path", str(state / "logs")]
         # Writing down each statement, as dbt does by itself, took two fifths of its own time.
         options += ["--log-level-file", os.environ.get("DBT_LOG_LEVEL_FILE", "info")]

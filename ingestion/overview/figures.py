@@ -9,7 +9,7 @@ import yaml
 from pyiceberg.catalog import Catalog
 
 from ingestion.build.history import last_builds
-from ingestion.build.state import load_state
+from ingestion.build.state import Built, load_state
 from ingestion.bulk.state import State
 from ingestion.cdc.standing import standing
 from ingestion.lake import status
@@ -17,8 +17,8 @@ from ingestion.lake.catalog import NAMESPACES
 from ingestion.lake.maintenance.contents import current_files
 from ingestion.lake.maintenance.policy import Policy
 from ingestion.lake.replay import waiting
-from ingestion.overview.lag import with_lag
-from ingestion.settings import Settings
+from ingestion.overview.lag import never_built, with_lag
+from ingestion.settings import PROJECT_ROOT, Settings
 
 Rows = list[dict[str, Any]]
 _BUILDS = 20
@@ -31,12 +31,14 @@ def figures(settings: Settings, catalog: Catalog, now: datetime | None = None) -
     tables = _tables(catalog)
     quarantine = waiting(catalog)
     databases = State(catalog, settings.home_dir).statuses()
+    built = load_state(catalog)
     return {
         "sources": _sources(settings, tables, marks, quarantine, databases, moment),
         "journals": status.journals(settings.journal_dir),
         "layers": _layers(tables),
         "builds": [asdict(one) for one in last_builds(settings.home_dir, _BUILDS)],
-        "not_good": _not_good(catalog),
+        "not_good": _not_good(built),
+        "never_built": never_built(built, PROJECT_ROOT / "models"),
         "quarantine": quarantine,
         "databases": databases,
         "followed": standing(catalog, moment),
@@ -108,9 +110,9 @@ def _configured(settings: Settings) -> set[str]:
     return set(blocks)
 
 
-def _not_good(catalog: Catalog) -> Rows:
+def _not_good(built: Mapping[str, Built]) -> Rows:
     """Tables whose last build failed, or a test of them."""
-    return [{"node": node} for node, built in sorted(load_state(catalog).items()) if not built.is_good]
+    return [{"node": node} for node, found in sorted(built.items()) if not found.is_good]
 
 
 def _counted(words: Sequence[str]) -> str:

@@ -1,7 +1,8 @@
-"""How far models are behind what they read: since when rows have waited that a model has not read yet."""
+"""How far models are behind what they read: since when rows have waited, and which models have read none yet."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from pyiceberg.catalog import Catalog
@@ -31,6 +32,16 @@ def with_lag(catalog: Catalog, watermarks: Iterable[Mapping[str, Any]], now: dat
             behind = max(0.1, round((now - min(unread)).total_seconds(), 1)) if unread else 0.0
         found.append({**row, "behind_seconds": behind})
     return found
+
+
+def never_built(recorded: Iterable[str], folder: Path) -> list[dict[str, Any]]:
+    """The models below `folder` that no build has brought about yet; `recorded`: dbt's ids in the record of builds.
+
+    None before the first build, when that is true of all.
+    """
+    built = {node.split(".")[-1] for node in recorded}
+    names = sorted(path.stem for path in folder.rglob("*.sql")) if built else []
+    return [{"model": name} for name in names if name not in built]
 
 
 def _commits(catalog: Catalog, name: str) -> list[datetime] | None:

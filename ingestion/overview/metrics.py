@@ -28,6 +28,7 @@ METRICS = {
     ),
     "frazil_model_not_good": MetricType("gauge", ("node",), "1 for a table whose last build, or a test of it, failed."),
     "frazil_models_not_good": MetricType("gauge", (), "How many tables failed in their last build, or a test of them."),
+    "frazil_models_never_built": MetricType("gauge", (), "How many models no build has brought about yet."),
     "frazil_waiting_deliveries": MetricType("gauge", ("journal",), "Deliveries in a journal that are not in raw."),
     "frazil_waiting_seconds": MetricType("gauge", ("journal",), "Age of the oldest of them; 0: none waits."),
     "frazil_journal_unreadable": MetricType("gauge", ("journal",), "1 for a journal that cannot be read."),
@@ -120,6 +121,7 @@ def values_of(found: Mapping[str, Rows]) -> dict[str, list[Value]]:
     for row in found["not_good"]:
         tell("frazil_model_not_good", (row["node"],), 1)
     tell("frazil_models_not_good", (), len(found["not_good"]))
+    tell("frazil_models_never_built", (), len(found["never_built"]))
     for row in found["databases"]:
         tell("frazil_database_table_state", (row["source"], row["table_name"], row["status"]), 1)
         tell("frazil_database_out_of_range_values", (row["source"], row["table_name"]), row.get("out_of_range"))

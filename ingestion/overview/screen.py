@@ -27,8 +27,10 @@ def show(found: Mapping[str, Rows], now: datetime) -> None:
     builds = [_build(row, now) for row in found["builds"][:_ROWS]]
     _print(console, "last builds", builds, "nothing has been built")
     _print(console, "failed in their last build", found["not_good"], "all tables are good")
+    _print(console, "never built", found["never_built"])
     late = [_late(row) for row in behind(found["watermarks"])]
-    _print(console, "longest behind", late, "models have read all there is" if found["watermarks"] else "")
+    who = "the models that are built" if found["never_built"] else "models"
+    _print(console, "longest behind", late, f"{who} have read all there is" if found["watermarks"] else "")
     _print(console, "quarantine", [_open(row) for row in quarantine], "the quarantine is empty")
 
 

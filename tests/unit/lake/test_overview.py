@@ -19,7 +19,7 @@ from ingestion.overview import screen
 from ingestion.overview.figures import Rows, behind, figures
 from ingestion.overview.metrics import METRICS, registry, values_of, write_textfile
 from ingestion.overview.slots import with_slots
-from ingestion.settings import Settings
+from ingestion.settings import PROJECT_ROOT, Settings
 from tests.unit.lake.deliveries import broken, journalled, order
 from tests.unit.lake.test_sink_commands import frazil
 
@@ -127,6 +127,30 @@ def test_the_metrics_are_the_figures(settings: Settings, lake: Catalog, tmp_path
     assert list(tmp_path.glob("frazil.prom.*")) == []
 
 
+def test_models_that_no_build_has_brought_about_are_told_as_such(
+    settings: Settings, lake: Catalog, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = figures(settings, lake)["never_built"]
+    read_until(lake, head_time(lake))
+    models = {path.stem for path in (PROJECT_ROOT / "models").rglob("*.sql")}
+    built = models - {"customer_360", "sales_dashboard_daily"}
+    save_state(lake, {f"model.frazil.{name}": Built("x", {}) for name in built})
+
+    some = figures(settings, lake)
+    screen.show(some, datetime.now(UTC))
+    told = capsys.readouterr().out
+    save_state(lake, {f"model.frazil.{name}": Built("x", {}) for name in models})
+    screen.show(figures(settings, lake), datetime.now(UTC))
+
+    assert before == []
+    assert [row["model"] for row in some["never_built"]] == ["customer_360", "sales_dashboard_daily"]
+    assert values_of({**some, "slots": []})["frazil_models_never_built"] == [((), 2.0)]
+    assert "never built" in told
+    assert "customer_360" in told
+    assert "the models that are built have read all there is" in told
+    assert "\nmodels have read all there is" in capsys.readouterr().out
+
+
 def test_every_list_of_figures_is_told_as_metrics(settings: Settings, lake: Catalog) -> None:
     used = set()
 
@@ -220,7 +244,7 @@ def test_the_json_document_has_all_figures(settings: Settings, lake: Catalog) ->
     found = json.loads(frazil("status", "--json").stdout)
 
     assert set(found) == {
-        *("sources", "journals", "layers", "builds", "not_good"),
+        *("sources", "journals", "layers", "builds", "not_good", "never_built"),
         *("quarantine", "databases", "followed", "watermarks", "tables"),
     }
 

@@ -76,7 +76,7 @@ def test_the_bytes_of_a_quarantined_event_command_no_terminal(settings: Settings
 
 
 def test_the_status_screen_prints_names_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
-    names = ("sources", "journals", "layers", "builds", "not_good", "watermarks", "followed")
+    names = ("sources", "journals", "layers", "builds", "not_good", "never_built", "watermarks", "followed")
     found: dict[str, Rows] = {name: [] for name in names}
     quarantine = [{"source": "[/x]", "reason": "bad_value:[red]\x1b[2J", "open": 1}]
 

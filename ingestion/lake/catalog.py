@@ -39,8 +39,8 @@ def _unopened(home: Path, error: OSError | SQLAlchemyError) -> FrazilError:
     cause = getattr(error, "orig", None)
     if type(cause) is sqlite3.DatabaseError:  # its subclasses are other troubles, such as a lock
         return PermanentError(
-            f"{file} is damaged ({cause}); stop what uses it and put your copy of it in its place, "
-            "see docs/operate/runbooks.md"
+            f"{file} is damaged ({cause}); stop what uses it, and put your copy in its place "
+            "as docs/operate/runbooks.md tells"
         )
     return RetryableError(f"{file} cannot be opened ({reason}); see that FRAZIL_HOME can be written")
 

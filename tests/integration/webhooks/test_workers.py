@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,8 +28,12 @@ def post(server: Server, webhook_id: str) -> Answer:
 
 def workers_of(server: Server) -> list[psutil.Process]:
     """The living ones."""
-    children = psutil.Process(server.process.pid).children()
-    return [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+    living = []
+    for child in psutil.Process(server.process.pid).children():
+        with suppress(psutil.NoSuchProcess):  # it has gone since it was listed
+            if child.status() != psutil.STATUS_ZOMBIE:
+                living.append(child)
+    return living
 
 
 def wait_for(condition: object, what: str) -> None:

@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from ingestion.config import load_yaml
 from ingestion.errors import UsageError
@@ -54,6 +63,16 @@ class Time(_Model):
 AnyTime = Annotated[Time, BeforeValidator(_time)]
 
 
+def _by_place(value: dict[str, str]) -> dict[str, str]:
+    for place in value:
+        parse_places(place)
+    return value
+
+
+Where = Annotated[dict[str, str], AfterValidator(_by_place)]
+"""Shell patterns by place."""
+
+
 class Accept(_Model):
     """One rule by which an event belongs to an object; the first rule that fits decides, in the file's order.
 
@@ -63,7 +82,7 @@ class Accept(_Model):
 
     op: Literal["c", "u", "d"]
     topics: tuple[str, ...] = ("*",)
-    where: dict[str, str] = {}
+    where: Where = {}
 
     def takes(self, topic: str) -> bool:
         return any(fnmatchcase(topic, pattern) for pattern in self.topics)
@@ -148,7 +167,7 @@ class SourceConfig(_Model):
     source_at: AnyTime | None = None
     account: AnyPlaces | None = None
     data: str = ""
-    quarantine_when: dict[str, dict[str, str]] = {}
+    quarantine_when: dict[str, Where] = {}
     objects: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Object] = Field(min_length=1)
     example: Example
 
@@ -186,6 +205,8 @@ class SourceConfig(_Model):
         places = [*self.delivery_id, *self.event_id, self.topic, self.webhook_id, self.api_version, self.account]
         places += [time.at for time in (self.source_at, *(o.updated_at for o in self.objects.values())) if time]
         places += [place for o in self.objects.values() for place in (o.key, o.tie)]
+        wheres = [*self.quarantine_when.values(), *(rule.where for o in self.objects.values() for rule in o.accept)]
+        places += [parse_places(place) for where in wheres for place in where]
         named = [name for place in places if place is not None for name in place.headers()]
         return tuple(dict.fromkeys([*named, "content-type", "user-agent"]))
 

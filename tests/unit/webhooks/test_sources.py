@@ -54,6 +54,7 @@ def test_a_source_without_its_variable_has_no_secret(tmp_path: Path) -> None:
         ({"delivery_id": []}, "delivery_id is missing"),
         ({"batch": True}, "a batch is identified by its elements"),
         ({"unknown": 1}, "unknown"),
+        ({"quarantine_when": {"tests": {"query:env": "test"}}}, "quarantine_when.tests.*is no place"),
         ({"objects": {"things": {**MINIMAL["objects"]["things"], "columns": {"id": "uuid"}}}}, "'uuid'"),  # type: ignore[index]
         ({"objects": {"things": {**MINIMAL["objects"]["things"], "columns": {"Id": "id"}}}}, "snake_case"),  # type: ignore[index]
     ],
@@ -81,3 +82,13 @@ def test_places_name_headers_the_body_or_the_object_and_may_have_alternatives() 
 def test_no_signature_header_is_kept_with_a_delivery(sources: dict[str, SourceConfig]) -> None:
     for source in sources.values():
         assert not [name for name in source.kept_headers if "signature" in name or "hmac" in name]
+
+
+def test_a_header_that_a_rule_asks_for_is_kept_with_a_delivery(tmp_path: Path) -> None:
+    rule = {"op": "u", "where": {"header:x-live|header:x-mode?": "1"}}
+    things = {**MINIMAL["objects"]["things"], "accept": [rule]}  # type: ignore[index]
+    path = written(tmp_path, quarantine_when={"tests": {"header:x-env": "test"}}, objects={"things": things})
+
+    source = load_source(path, {})
+
+    assert {"x-live", "x-mode", "x-env"} <= set(source.kept_headers)

@@ -43,6 +43,7 @@ def command() -> None:
 @json_option
 def serve(host: str, port: int, workers: int, certificate: Path | None, key: Path | None, as_json: bool) -> None:
     from ingestion.logs import configure_logging
+    from ingestion.webhooks.events import reader
     from ingestion.webhooks.limits import Limits
     from ingestion.webhooks.server import Address, check_tls, listen, run_worker
     from ingestion.webhooks.signatures import verifier
@@ -56,7 +57,8 @@ def serve(host: str, port: int, workers: int, certificate: Path | None, key: Pat
     configure_logging(settings)
     sources = load_sources(settings.config_dir)
     for source in sources.values():
-        verifier(source, settings.public_base_url)  # an unusable secret is told here
+        verifier(source, settings.public_base_url)  # an unusable secret is told here, and
+        reader(source)  # a file that reads a value twice
     address = Address(host, port, certificate, key)
     check_tls(address)
 

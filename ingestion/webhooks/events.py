@@ -10,6 +10,7 @@ import msgspec
 import pyarrow as pa
 from msgspec import Raw
 
+from ingestion.errors import UsageError
 from ingestion.reasons import NOT_JSON, SIGNATURE, WRONG_SHAPE, Reason
 from ingestion.webhooks.columns import TYPES, BadValueError
 from ingestion.webhooks.journal import Delivery
@@ -73,7 +74,10 @@ class Inspection(NamedTuple):
 
 
 class Reader:
-    """`inspect` and `split` of one source, with everything derived from its file prepared once."""
+    """`inspect` and `split` of one source, with everything derived from its file prepared once.
+
+    Raises UsageError for a file that reads a value as a whole and in parts.
+    """
 
     def __init__(self, source: SourceConfig) -> None:
         self.source = source
@@ -85,9 +89,12 @@ class Reader:
         self._api_version = lookups.text(source.api_version)
         self._account = lookups.text(source.account)
         self._source_at = lookups.moment(source.source_at)
-        self._shape = lookups.shape()
         paths = lookups.paths()
-        self._columns = {name: ObjectColumns(source, item, paths) for name, item in source.objects.items()}
+        try:
+            self._shape = lookups.shape()
+            self._columns = {name: ObjectColumns(source, item, paths) for name, item in source.objects.items()}
+        except UsageError as error:
+            raise UsageError(f"config/webhooks/{source.source}.yaml: {error}") from error
 
     def inspect(self, headers: Headers, body: bytes) -> Inspection:
         """The door's part; `headers` by lower-case name hold at least the source's `kept_headers`."""

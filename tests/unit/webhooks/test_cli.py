@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from ingestion.cli import cli
 from ingestion.cli.webhooks import command
 from ingestion.errors import PermanentError, RetryableError, UsageError
+from ingestion.settings import PROJECT_ROOT
 from ingestion.webhooks.server import Address, listen
 
 
@@ -42,6 +43,20 @@ def test_tls_needs_both_files(runner: CliRunner, tmp_path: Path) -> None:
     result = runner.invoke(command, ["serve", "--certificate", str(tmp_path / "certificate.pem")])
 
     assert isinstance(result.exception, UsageError)
+
+
+def test_a_source_that_reads_a_value_twice_is_named_before_the_server_starts(
+    runner: CliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = (PROJECT_ROOT / "config" / "webhooks" / "acme.yaml").read_text(encoding="utf-8")
+    (tmp_path / "webhooks").mkdir()
+    (tmp_path / "webhooks" / "acme.yaml").write_text(acme.replace("subject: string", "requester: json"))
+    monkeypatch.setenv("FRAZIL_CONFIG_DIR", str(tmp_path))
+
+    refused = runner.invoke(command, ["serve", "--port", "0"]).exception
+
+    assert isinstance(refused, UsageError)
+    assert "acme.yaml: path data.requester.email: it is read as a whole and in parts" in str(refused)
 
 
 @pytest.mark.parametrize("host", ["fe80::1%nowhere", "x" * 64])

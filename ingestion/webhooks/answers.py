@@ -94,7 +94,7 @@ LATE_HEADERS = Kind(
 LARGE_HEADERS = Kind(
     431,
     "Request Header Fields Too Large",
-    "The headers take more than 128 KiB.",
+    "The headers, or trailers, take more than 128 KiB.",
     "Mend it at the sender, or in the proxy in front.",
 )
 UNCOUNTED = (

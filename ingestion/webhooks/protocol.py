@@ -1,9 +1,9 @@
 """The server's HTTP connections: uvicorn's protocol, with a short way for webhooks and bounds for slow senders.
 
 Requests below `/webhooks/` do not become ASGI tasks: their `Exchange` hands them to the door and writes its
-answer. Headers without end get 431; headers or a body that stop arriving get 408; bodies that take too much memory
-while they arrive get 503. There is no timer per request: each connection notes since when it waits for bytes that
-must come, and a sweep looks at all of them.
+answer. Headers or trailers without end get 431; headers or a body that stop arriving get 408; bodies that take too much
+memory while they arrive get 503; who does not read answers is not read from. There is no timer per request: each
+connection notes since when it waits for bytes that must come, and a sweep looks at all of them.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from ingestion.webhooks.door import PREFIX, Door, Lane, Request
 from ingestion.webhooks.limits import Limits
 
 _HEADER_BYTES = 128 * 1024
+_FRAMING = 8  # bytes that a chunked body may take beside each byte of its own; chunks of one byte take five
 _LARGE = last_words(LARGE_HEADERS)
 _LATE = last_words(LATE_HEADERS)
 
@@ -76,11 +77,11 @@ class Exchange:
         self._release()
         self._go_on()
 
-    def hold(self) -> None:
-        """More of the body must come: what has come is counted meanwhile."""
+    def hold(self, beside: int) -> None:
+        """More of the body must come: what has come is counted meanwhile, with `beside` bytes of framing."""
         if self.is_waiting_for_body():
             self._is_held = True
-            self._door.arriving.hold(self, len(self._body if self._more is None else self._more))
+            self._door.arriving.hold(self, self._arrived() + beside)
 
     def crowd_out(self) -> None:
         """All bodies in arrival take too much memory, and this one has been arriving for longest."""
@@ -96,12 +97,19 @@ class Exchange:
     def _go_on(self) -> None:
         if self._lane is None or self.response_complete:
             return
-        if len(self._body if self._more is None else self._more) > self._door.body_limit:
+        if self._arrived() > self._door.body_limit:
             self._reply(self._door.refuse(self._lane, "size", self._request))
         elif self._is_whole:
             body = self._body if self._more is None else bytes(self._more)
             self._body, self._more = b"", None
             self._door.take(self._lane, self._request, body, self._reply)
+
+    def _arrived(self) -> int:
+        return len(self._body if self._more is None else self._more)
+
+    def room_for_framing(self) -> int:
+        """Bytes that may have come beside the body, for as much of it as there is."""
+        return _FRAMING * self._arrived() if self.is_waiting_for_body() else 0
 
     def is_waiting_for_body(self) -> bool:
         return self._is_begun and not self._is_whole and not self.response_complete
@@ -138,7 +146,8 @@ class WebhookProtocol(HttpToolsProtocol):
         self._door: Door = self.app_state["door"]
         self.headers_since = 0.0
         self.body_since = 0.0
-        self._header_bytes = 0
+        self._beside = 0  # bytes of the request under way that are no body, but for those of its first read
+        self._fed = 0
         self._idle_since = 0.0
         self._is_advancing = False
 
@@ -153,27 +162,52 @@ class WebhookProtocol(HttpToolsProtocol):
                 cycle.lost()
 
     def data_received(self, data: bytes) -> None:
-        self._idle_since = 0.0
+        before = self.headers_since or self.body_since  # tells a request from the next one; 0 between two
+        self._idle_since, self._fed = 0.0, 0
         super().data_received(data)
-        if self.headers_since:
-            self._header_bytes += len(data)
-            if self._header_bytes > _HEADER_BYTES:
+        since = self.headers_since or self.body_since
+        if not since or self.transport.is_closing():
+            return
+        if since == before:
+            self._beside += len(data) - self._fed
+        arriving = self.cycle if self.body_since and isinstance(self.cycle, Exchange) else None
+        if self._beside > _HEADER_BYTES + (arriving.room_for_framing() if arriving else 0):
+            if self.headers_since or (arriving and arriving.is_waiting_for_body()):
                 self.transport.write(_LARGE)
-                self.transport.close()
-        elif self.body_since and isinstance(self.cycle, Exchange):
-            self.cycle.hold()
+            self._close()
+        elif arriving:
+            arriving.hold(max(0, self._beside - _HEADER_BYTES))
+
+    def pause_writing(self) -> None:
+        """The sender does not read its answers: it gets no more of them."""
+        super().pause_writing()
+        self.flow.pause_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.pipeline:
+            self.flow.resume_reading()
 
     def on_message_begin(self) -> None:
         """Like uvicorn's, without the scope, which only pages need."""
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
+        self._beside = 0
         if not self.headers_since:
             self.headers_since = time.monotonic()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """uvicorn's, but for trailers: they come when the door has read the headers, and are dropped."""
+        if self.headers_since:
+            name = name.lower()
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+            self.headers.append((name, value))
+
     def on_headers_complete(self) -> None:
         self.body_since, self.headers_since = self.headers_since, 0.0
-        self._header_bytes = 0
+        self._beside = 0
         if not self.url.startswith(PREFIX):
             url, expects, headers = self.url, self.expect_100_continue, self.headers
             super().on_message_begin()
@@ -192,6 +226,7 @@ class WebhookProtocol(HttpToolsProtocol):
             self.pipeline.appendleft((self.cycle, self.app))
 
     def on_body(self, body: bytes) -> None:
+        self._fed += len(body)
         if isinstance(self.cycle, Exchange):
             self.cycle.feed(body)
         else:
@@ -207,7 +242,7 @@ class WebhookProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if isinstance(cycle, Exchange):
             cycle.begin(False)
-            cycle.hold()
+            cycle.hold(0)
         else:
             super()._start_asgi_task(cycle, app)
 
@@ -228,8 +263,10 @@ class WebhookProtocol(HttpToolsProtocol):
         """uvicorn's, with the idle time noted instead of a timer set."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
+            self._idle_since = time.monotonic()
             return
-        self.flow.resume_reading()
+        if not self.flow.write_paused:
+            self.flow.resume_reading()
         if self._is_advancing:
             return
         self._is_advancing = True  # what is answered at once comes back here: a loop, not a recursion
@@ -243,8 +280,13 @@ class WebhookProtocol(HttpToolsProtocol):
         self._is_advancing = False
 
     def sweep(self, now: float, limits: Limits) -> str | None:
-        """Cut the connection if it is late: `headers` or `body`; close it without a word if it is long idle."""
+        """Cut the connection if it is late: `headers` or `body`; close it without a word if it is long idle.
+
+        One that is closed ends at once when its last words have not been read for as long.
+        """
         if self.transport.is_closing():
+            if self._idle_since and now - self._idle_since > self.timeout_keep_alive:
+                self.transport.abort()
             return None
         if self.headers_since and now - self.headers_since > limits.header_seconds:
             self.transport.write(_LATE)
@@ -260,7 +302,8 @@ class WebhookProtocol(HttpToolsProtocol):
         return None
 
     def _close(self) -> None:
-        self.headers_since = self.body_since = self._idle_since = 0.0
+        self.headers_since = self.body_since = 0.0
+        self._idle_since = time.monotonic()
         self.transport.close()
 
 

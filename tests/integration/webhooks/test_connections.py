@@ -4,7 +4,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from select import select
 
@@ -145,3 +145,59 @@ def test_thousands_of_requests_behind_one_that_waits_are_all_answered(server: Se
 
     assert answer.startswith(b"HTTP/1.1 200 OK")
     assert answer.count(b" 404 ") == 5_000
+
+
+def chunked(server: Server, name: str, trailers: bytes) -> bytes:
+    """The same as `posted`, in one chunk, with trailers behind it."""
+    head, _, body = posted(server, ORDER, name).partition(b"\r\n\r\n")
+    head = head.rpartition(b"\r\n")[0] + b"\r\ntransfer-encoding: chunked"
+    return head + b"\r\n\r\n%x\r\n%s\r\n0\r\n%s" % (len(body), body, trailers)
+
+
+def is_cut_at_once(server: Server, request: bytes) -> bool:
+    """Before the deadline for bodies."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=1) as connection:
+        try:
+            connection.sendall(request)
+            while connection.recv(65_536):
+                pass
+        except TimeoutError:
+            return False
+        except ConnectionError:
+            return True
+    return True
+
+
+def test_trailers_are_no_part_of_a_request_and_have_an_end(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(chunked(server, "trailers", b"x-shopify-hmac-sha256: no\r\n\r\n"))
+        answer = received_until(connection, b"\r\n\r\n")
+    many = b"".join(b"x-%d: %s\r\n" % (number, b"y" * 8_000) for number in range(500))
+
+    assert b"x-frazil-outcome: accepted" in answer
+    assert is_cut_at_once(server, chunked(server, "many", many))
+    assert is_cut_at_once(server, chunked(server, "one", b"x: " + b"y" * len(many)))
+    assert is_cut_at_once(server, chunked(server, "nobody", many).replace(b"/shopify", b"/nobody", 1))
+    assert not accounting_problems(server.counts())
+
+
+def test_who_does_not_read_answers_is_not_read_from(server: Server) -> None:
+    request = b"GET /webhooks/x HTTP/1.1\r\n\r\n"
+    block, most = request * 1_000, 32 << 20
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", server.port))
+        connection.settimeout(1)
+        sent = 0
+        with suppress(TimeoutError):
+            while sent < most:
+                sent += connection.send(block[sent % len(block) :])
+        connection.settimeout(30)
+        answers, last = 0, b""
+        while answers < sent // len(request):
+            piece = connection.recv(1 << 20)
+            assert piece, "cut"
+            answers += (last + piece).count(b" 404 ")
+            last = piece[-4:]
+
+    assert sent < most

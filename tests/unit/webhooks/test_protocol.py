@@ -54,3 +54,36 @@ def test_a_request_is_gone_when_it_is_answered(sources: dict[str, SourceConfig],
 
     assert lines == [b"HTTP/1.1 200 OK"] * 50
     assert left <= 1  # the connection's last
+
+
+async def answers_to(worker: Worker, pieces: list[bytes], count: int) -> list[bytes]:
+    """The status lines of `count` answers on one connection, to which the pieces come in one read each."""
+    door = await worker.open()
+    config = uvicorn.Config(pages(worker), http=WebhookProtocol, lifespan="off", log_config=None)
+    config.load()
+    state = ServerState()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: WebhookProtocol(config=config, server_state=state, app_state={"door": door}), "127.0.0.1", 0
+    )
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    while not state.connections:
+        await asyncio.sleep(0)
+    (connection,) = state.connections
+    for piece in pieces:
+        connection.data_received(piece)
+    lines = [(await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")[0] for _ in range(count)]
+    writer.close()
+    server.close()
+    await worker.close()
+    return lines
+
+
+def test_what_came_before_a_request_is_not_counted_as_its_headers(
+    sources: dict[str, SourceConfig], tmp_path: Path
+) -> None:
+    worker = Worker(sources, tmp_path, base_url="https://x", limits=Limits())
+    request = b"GET /webhooks/x HTTP/1.1\r\n\r\n"
+
+    lines = asyncio.run(answers_to(worker, [request * 9_000 + request[:10], request[10:]], 9_001))
+
+    assert set(lines) == {b"HTTP/1.1 404 Not Found"}

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from functools import cache
 from typing import Any
@@ -12,9 +13,11 @@ from dbt.version import __version__ as dbt_version
 
 MATERIALIZATIONS = {
     "incremental": "macro.frazil.materialization_incremental_spark",
+    "seed": "macro.frazil.materialization_seed_spark",
     "snapshot": "macro.dbt.materialization_snapshot_default",
     "view": "macro.frazil.materialization_view_spark",
 }
+_CALL = re.compile(r"\b([a-z]\w*)\s*\(")
 _IGNORED_META = frozenset({"maintenance"})
 _IGNORED_CONFIG = frozenset({"docs", "tags", "group", "access", "persist_docs", "post-hook", "pre-hook", "enabled"})
 
@@ -45,15 +48,20 @@ def node_checksum(manifest: Manifest, unique_id: str, variables: dict[str, Any])
 
 
 def _all_macros(manifest: Manifest, node: Any) -> Iterable[str]:
-    """The project's own macros that the node reaches, its materialization's among them, in a fixed order."""
-    waiting = [*node.depends_on.macros, MATERIALIZATIONS.get(node.config.materialized, "")]
+    """The project's own macros that the node reaches, its materialization's among them, in a fixed order.
+
+    dbt names those that it called when it parsed the node, so not those in a branch for builds that add to a table:
+    these are found by their names. dbt's own macros call some that the project has replaced.
+    """
+    called = {f"macro.frazil.{name}" for name in _CALL.findall(getattr(node, "raw_code", ""))}
+    waiting = [*node.depends_on.macros, *called, MATERIALIZATIONS.get(node.config.materialized, "")]
     found: set[str] = set()
     while waiting:
         macro = waiting.pop()
-        if macro not in found and macro.startswith("macro.frazil.") and macro in manifest.macros:
+        if macro not in found and macro in manifest.macros:
             found.add(macro)
             waiting.extend(manifest.macros[macro].depends_on.macros)
-    return sorted(found)
+    return sorted(macro for macro in found if macro.startswith("macro.frazil."))
 
 
 @cache

@@ -77,3 +77,20 @@ def test_a_decision_about_two_records_rebuilds_nothing(settings: Settings) -> No
         checksum.checksum = told
 
     assert changed == {"er_steward_overrides": False, "er_tiers": True}
+
+
+def test_another_macro_is_another_code_of_the_nodes_that_reach_it(settings: Settings) -> None:
+    manifest = Dbt(settings).manifest
+    reached = [
+        ("model.frazil.blocking_index", "stored_blocks"),  # called in builds that add to the table
+        ("model.frazil.er_candidate_edges", "spark__commits_of"),  # by a macro that is called in such builds
+        ("snapshot.frazil.shop_users_history", "spark__snapshot_merge_sql"),  # by dbt's own materialization
+        ("seed.frazil.er_tiers", "spark__load_csv_rows"),
+    ]
+    before = [node_checksum(manifest, node, {}) for node, _ in reached]
+
+    for _, macro in reached:
+        manifest.macros[f"macro.frazil.{macro}"].macro_sql += " "
+
+    after = [node_checksum(manifest, node, {}) for node, _ in reached]
+    assert not set(before) & set(after)

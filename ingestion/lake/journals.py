@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ingestion.errors import PermanentError, RetryableError
-from ingestion.webhooks.journal import Entry, Journal, unusable
+from ingestion.webhooks.journal import Entry, Journal, journals_in, unusable
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class HeldJournals:
 
         A file that is no journal is logged once and left alone, so that it does not stop the others.
         """
-        paths = set(self._folder.glob("*.db"))
+        paths = set(journals_in(self._folder))
         for path, held in list(self._held.items()):
             if path not in paths or held.is_replaced():
                 held.close()

@@ -10,7 +10,7 @@ from pyiceberg.exceptions import NoSuchTableError
 
 from ingestion.errors import PermanentError
 from ingestion.lake.catalog import NAMESPACES
-from ingestion.webhooks.journal import Journal
+from ingestion.webhooks.journal import Journal, journals_in
 
 WATERMARKS = "metadata.incremental_watermarks"
 
@@ -18,7 +18,7 @@ WATERMARKS = "metadata.incremental_watermarks"
 def journals(folder: Path) -> list[dict[str, Any]]:
     """One object per journal: entries waiting, seconds since the oldest of them was received, and the newest seq."""
     found = []
-    for path in sorted(folder.glob("*.db")):
+    for path in journals_in(folder):
         row: dict[str, Any] = {"journal": path.stem, "waiting": None, "oldest_seconds": None, "last_seq": None}
         try:
             with Journal.open(path) as journal:

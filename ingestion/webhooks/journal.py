@@ -288,6 +288,12 @@ class Journal:
         self.close()
 
 
+def journals_in(folder: Path) -> list[Path]:
+    """Each journal by the path of its `.db` file; where that was removed, opening the journal makes it anew."""
+    by_segments = (path.parent.with_suffix(".db") for path in folder.glob("*.segments/id"))
+    return sorted({*folder.glob("*.db"), *by_segments})
+
+
 def unusable(path: Path, error: Exception) -> FrazilError:
     """The error to raise for a journal that cannot be opened; its class says whether another try may help."""
     lasting = no_folder(path, error)

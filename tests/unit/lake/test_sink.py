@@ -13,6 +13,7 @@ from ingestion.lake.batch import Batch, Counts
 from ingestion.lake.journals import HeldJournal, HeldJournals
 from ingestion.lake.quarantine import QUARANTINE
 from ingestion.lake.sink import Limits, Sink, drain, ensure_tables
+from ingestion.lake.status import journals
 from ingestion.settings import PROJECT_ROOT, Settings
 from ingestion.webhooks.events import RawRow, Reader, Rejected
 from ingestion.webhooks.journal import Delivery, Journal
@@ -175,6 +176,21 @@ def test_deliveries_after_the_loss_of_a_journals_files_are_drained(
 
     counts = drain(settings)
 
+    assert counts.rows == 5
+    assert sorted(map(int, column(catalog, "raw.shopify_orders", "id"))) == list(range(15))
+
+
+def test_deliveries_wait_also_where_the_file_beside_them_is_gone(settings: Settings, catalog: Catalog) -> None:
+    journalled(settings, [order(number) for number in range(10)])
+    drain(settings)
+    journalled(settings, [order(number) for number in range(10, 15)])
+    for file in settings.journal_dir.glob("*.db*"):
+        file.unlink()
+    (seen,) = journals(settings.journal_dir)
+
+    counts = drain(settings)
+
+    assert seen["last_seq"] is not None
     assert counts.rows == 5
     assert sorted(map(int, column(catalog, "raw.shopify_orders", "id"))) == list(range(15))
 

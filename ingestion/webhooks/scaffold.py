@@ -304,13 +304,16 @@ def _snake(text: str) -> str:
 
 
 def _distinct(columns: list[Column]) -> list[Column]:
-    seen: dict[str, int] = {}
-    result = []
+    """`a, a, a_2` as `a, a_3, a_2`."""
+    named = {column.name for column in columns}
+    result: dict[str, Column] = {}
     for column in columns:
-        seen[column.name] = seen.get(column.name, 0) + 1
-        again = seen[column.name]
-        result.append(column if again == 1 else Column(f"{column.name}_{again}", column.path, column.type))
-    return result
+        name, number = column.name, 1
+        while name in result or (number > 1 and name in named):
+            number += 1
+            name = f"{column.name}_{number}"
+        result[name] = Column(name, column.path, column.type)
+    return list(result.values())
 
 
 def _plural(word: str) -> str:

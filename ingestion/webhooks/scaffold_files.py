@@ -200,22 +200,51 @@ def staged(plan: Plan, *, times: bool = False) -> list[tuple[str, str, Column]]:
     else:
         for group in _GROUPS:
             chosen += sorted((c for c in columns if c.type in group), key=lambda c: not c.name.endswith("_id"))
-    return [(*_staged(plan, column), column) for column in chosen]
+    names = _staged_names(plan, columns)
+    return [(names[column.name], _expression(column, names[column.name]), column) for column in chosen]
 
 
-def _staged(plan: Plan, column: Column) -> tuple[str, str]:
+def _staged_names(plan: Plan, columns: list[Column]) -> dict[str, str]:
+    """By the raw column's name, each once: one that is named as raw names it goes before one that is renamed."""
+    wanted = {column.name: _staged_name(plan, column) for column in columns}
+    names: dict[str, str] = {}
+    for raw in sorted(wanted, key=lambda raw: wanted[raw] != raw):
+        name, number = wanted[raw], 1
+        while name in names.values() or name in _own_names(plan):
+            number += 1
+            name = _numbered(wanted[raw], number)
+        names[raw] = name
+    return names
+
+
+def _numbered(name: str, number: int) -> str:
+    """`total_2_amount`: the ending tells what a column is."""
+    stem, ending = next(((name.removesuffix(end), end) for end in ("_amount", "_at") if name.endswith(end)), (name, ""))
+    return f"{stem}_{number}{ending}"
+
+
+def _staged_name(plan: Plan, column: Column) -> str:
     name = column.name
     if column.type == "money":
-        name = f"{name.removesuffix('_price').removesuffix('_amount')}_amount"
-        return name, f"cast({column.name} as decimal(18, 2)) as {name}"
+        return f"{name.removesuffix('_price').removesuffix('_amount')}_amount"
     if column.type == "boolean":
-        name = name if name.startswith(("is_", "has_")) else f"is_{name}"
-        return name, f"coalesce({column.name}, false) as {name}"
+        return name if name.startswith(("is_", "has_")) else f"is_{name}"
     if column.type.startswith("timestamp") and not name.endswith("_at"):
         name = f"{name}_at"
-    if name in (f"{plan.entity}_id", "deleted_at", "is_deleted"):
-        name = f"source_{name}"
-    return name, column.name if name == column.name else f"{column.name} as {name}"
+    return f"source_{name}" if name in _own_names(plan) else name
+
+
+def _own_names(plan: Plan) -> tuple[str, ...]:
+    """What each staging model has, whatever its source sends."""
+    return (f"{plan.entity}_id", "deleted_at", "is_deleted")
+
+
+def _expression(column: Column, name: str) -> str:
+    if column.type == "money":
+        return f"cast({column.name} as decimal(18, 2)) as {name}"
+    if column.type == "boolean":
+        return f"coalesce({column.name}, false) as {name}"
+    return column.name if name == column.name else f"{column.name} as {name}"
 
 
 def _raw_key(plan: Plan) -> str:

@@ -84,6 +84,22 @@ def test_the_model_follows_the_house_style(tmp_path: Path) -> None:
     assert all(column["description"] for column in properties["columns"])
 
 
+def test_columns_that_would_have_one_name_have_two(tmp_path: Path) -> None:
+    alike = {
+        **{"a": "x", "A": "y", "a_2": "z", "total_price": "1.50", "total_amount": "1.20", "active": True},
+        **{"is_active": "yes", "deleted": False, "created": 1767625200, "created_at": "2026-02-03T09:00:00Z"},
+    }
+
+    found = scaffolded(tmp_path, {**TICKET, "data": {"id": 1, **alike}})
+    model = (tmp_path / "models" / "staging" / "acme" / "stg_acme_tickets.sql").read_text()
+
+    assert {"a", "a_2", "a_3"} <= set(found["types"])
+    selected = model.split("select\n")[1].split("from changes")[0].strip().splitlines()
+    names = [line.strip().rstrip(",").split(" as ")[-1] for line in selected]
+    assert len(names) == len(set(names))
+    assert {"total_amount", "total_2_amount", "created_at", "created_2_at", "is_active", "is_deleted"} <= set(names)
+
+
 @pytest.mark.parametrize(
     ("scheme", "example", "name", "time"),
     [

@@ -71,13 +71,12 @@ class Counters:
 
 
 def read_counters(path: Path) -> dict[Key, int]:
-    """A snapshot of another worker's file; empty where it is not one."""
+    """A snapshot of another worker's file; empty where it is not one, or not all of it is there."""
     content = path.read_bytes()
     length = int.from_bytes(content[:8], "little")
     offset = -(-(8 + length) // 8) * 8
     try:
-        rows = json.loads(content[8 : 8 + length])
-    except ValueError:
+        keys = [Key(str(row[0]), tuple(row[1:])) for row in json.loads(content[8 : 8 + length])]
+        return dict(zip(keys, memoryview(content)[offset : offset + 8 * len(keys)].cast("q"), strict=True))
+    except (ValueError, TypeError, LookupError):
         return {}
-    keys = [Key(str(row[0]), tuple(row[1:])) for row in rows]
-    return dict(zip(keys, memoryview(content)[offset : offset + 8 * len(keys)].cast("q"), strict=True))

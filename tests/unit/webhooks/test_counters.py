@@ -30,6 +30,16 @@ def test_a_file_that_is_no_counter_file_counts_as_empty(tmp_path: Path) -> None:
         assert Counters.open(tmp_path / "w.counts", [ONE]).get(ONE) == 0
 
 
+def test_a_file_that_was_cut_off_counts_as_empty(tmp_path: Path) -> None:
+    path = tmp_path / "w.counts"
+    Counters.open(path, [ONE, TWO]).close()
+    whole = path.read_bytes()
+
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        assert read_counters(path) == {}
+
+
 def test_workers_are_added_up_and_shown_as_prometheus_reads_them(
     tmp_path: Path, sources: dict[str, SourceConfig]
 ) -> None:

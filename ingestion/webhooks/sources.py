@@ -25,6 +25,7 @@ from ingestion.webhooks.columns import TYPES
 from ingestion.webhooks.places import AnyPlaces, Places, parse_places
 
 _COLUMN = re.compile(r"[a-z][a-z0-9_]*")
+_TAKEN = frozenset({"poll", "unknown"})  # polled rows go by the first, requests to no source by the second
 SIGNATURE_HEADERS = {
     "shopify": ("shopify-hmac-sha256", "x-shopify-hmac-sha256"),
     "stripe": ("stripe-signature",),
@@ -173,6 +174,8 @@ class SourceConfig(_Model):
 
     @model_validator(mode="after")
     def _identified(self) -> "SourceConfig":
+        if self.source in _TAKEN:
+            raise ValueError(f"a source cannot be called {self.source}: the name is used already, give it another")
         if self.batch and (self.delivery_id or not self.event_id):
             raise ValueError("a batch is identified by its elements: write event_id and no delivery_id")
         if not self.batch and not self.delivery_id:

@@ -48,6 +48,8 @@ def test_a_source_without_its_variable_has_no_secret(tmp_path: Path) -> None:
     [
         ({"source": "my_shop"}, "source"),
         ({"source": "other"}, "is named other.yaml"),
+        ({"source": "poll"}, "a source cannot be called poll"),
+        ({"source": "unknown"}, "a source cannot be called unknown"),
         ({"signature": {"scheme": "md5"}}, "signature.scheme"),
         ({"topic": "query:type"}, "is no place"),
         ({"topic": "header:X-Topic"}, "lower case"),

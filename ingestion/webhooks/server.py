@@ -73,6 +73,7 @@ class _Server(uvicorn.Server):
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._worker.open()  # by uvicorn, it would end with a traceback and a code of uvicorn's own
         await super().startup(sockets)
         if self.started:
             self._ready()
@@ -101,7 +102,10 @@ def _bad_tls(error: OSError) -> UsageError:
 def run_worker(
     worker: Worker, listener: socket.socket, address: Address, ready: Callable[[], None] = lambda: None
 ) -> None:
-    """Serve until SIGTERM or SIGINT; what waits is answered before it returns. Calls `ready` when it takes requests."""
+    """Serve until SIGTERM or SIGINT; what waits is answered before it returns. Calls `ready` when it takes requests.
+
+    Raises FrazilError when the worker cannot be opened.
+    """
     raise_file_limit()
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # strangers could fill the log with its warnings
     config = uvicorn.Config(

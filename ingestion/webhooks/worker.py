@@ -58,6 +58,7 @@ class Worker:
         if died:
             log.warning("unanswered_requests", extra={"worker": self.name, "requests": died})
         self._problem: str | None = _STARTING
+        self._door: Door | None = None
 
     @classmethod
     def of(cls, settings: Settings, sources: Mapping[str, SourceConfig], limits: Limits, index: int = 0) -> Self:
@@ -72,14 +73,16 @@ class Worker:
         )
 
     async def open(self) -> Door:
-        """Start the writer and the watch; raises what opening the journal raises."""
+        """Start the writer and the watch, once; raises FrazilError where deliveries cannot be written as asked for."""
+        if self._door is not None:
+            return self._door
         self.writer: GroupWriter | TopicWriter
         journal = GroupWriter(self._journal, lambda seconds: metrics.observe_commit(self.counters, seconds))
         self.counters.put(Key("frazil_bus_up", (self.name,)), 0)
         self.writer = journal if self._bus is None else self._topic_writer(self._bus, journal)
         self.watch()
         self._watch_task = asyncio.create_task(self._watch_forever())
-        return Door(
+        self._door = Door(
             self.sources.values(),
             self._base_url,
             self.limits,
@@ -87,6 +90,7 @@ class Worker:
             self.writer,
             lambda: self._problem is None and self.writer.waiting_bytes < self.limits.waiting_bytes,
         )
+        return self._door
 
     def _topic_writer(self, bus: "Bus", journal: GroupWriter) -> "TopicWriter":
         from ingestion.webhooks.topics import TopicWriter

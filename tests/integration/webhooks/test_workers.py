@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from ingestion.settings import PROJECT_ROOT
 from tests.support.webhook_server import FRAZIL, Answer, Server, accounting_problems, running_server
 
 ORDER = b'{"id":1,"updated_at":"2026-01-01T00:00:00Z"}'
@@ -132,6 +133,23 @@ def test_a_journal_that_is_none_ends_the_server_before_it_says_that_it_listens(t
     assert done.returncode == 1
     assert "move the file aside" in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_bus_that_can_never_be_asked_is_wrong_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: str
+) -> None:
+    (tmp_path / "webhooks").symlink_to(PROJECT_ROOT / "config" / "webhooks")
+    cluster = "{bootstrap: 127.0.0.1:1, security: SSL, ca_file: /no.pem, connect: {url: http://127.0.0.1:1}}"
+    (tmp_path / "kafka_clusters.yaml").write_text(f"clusters:\n  default: {cluster}\n")
+    monkeypatch.setenv("FRAZIL_CONFIG_DIR", str(tmp_path))
+    monkeypatch.setenv("FRAZIL_BUS", "kafka")
+
+    done = ended(tmp_path / "home", "--workers", workers)
+
+    assert done.returncode == 2, done.stderr
+    assert "kafka_clusters.yaml" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_worker_that_has_served_is_tried_again_whatever_it_ended_with(tmp_path: Path) -> None:

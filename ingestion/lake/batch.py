@@ -2,7 +2,7 @@
 
 import logging
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from types import NoneType
@@ -75,18 +75,25 @@ class Counts:
 class Batch(Generic[In]):
     """Rows per table of a bounded number of entries, and how far each journal was read for them.
 
-    `mark(table, journal_id)` tells how far a table has the rows of a journal: such rows are counted as skipped.
+    `mark(table, journal_id)` tells how far a table has the rows of a journal. Of such rows `present(table, ids, since)`
+    are counted as skipped: the others belonged to another table when it was marked, by other rules. Ids are those of
+    events, or of rows of the quarantine; `since` (microseconds) is when the first of them was received.
     `readers` are the sources by name, or what stands before a slash in it; an entry of any other source is rejected as
     `unknown_source`. `schemas` are the
     columns of every table by name. Both may grow meanwhile.
     """
 
     def __init__(
-        self, readers: Mapping[str, Splits], schemas: Mapping[str, pa.Schema], mark: Callable[[str, str], int]
+        self,
+        readers: Mapping[str, Splits],
+        schemas: Mapping[str, pa.Schema],
+        mark: Callable[[str, str], int],
+        present: Callable[[str, Sequence[str], int], Collection[str]],
     ) -> None:
         self._readers = readers
         self._schemas = schemas
         self._mark = mark
+        self._present = present
         self.rows: dict[str, list[pa.Table]] = {}
         self.notes: dict[str, dict[str, str]] = {}
         self.read: dict[In, int] = {}
@@ -139,27 +146,43 @@ class Batch(Generic[In]):
         notes: _Notes = {}
         counts = Counts(entries=len(entries))
         rows: dict[str, list[Row]] = {}
+        covered: dict[str, list[tuple[Row, RawRow | Rejected]]] = {}
+
+        def add(table: str, row: Row, result: RawRow | Rejected) -> None:
+            rows.setdefault(table, []).append(row)
+            if not isinstance(result, RawRow):
+                counts.rejected += 1
+                return
+            counts.rows += 1
+            if result.notes:
+                notes.setdefault(table, {}).update(result.notes)
+
         for seq, delivery in entries:
             results = self._split(delivery, checked)
             counts.elements += len(results)
             if not results:
                 counts.empty += 1
             for place, result in enumerate(results):
-                table = f"raw.{result.table}" if isinstance(result, RawRow) else QUARANTINE
+                if isinstance(result, RawRow):
+                    table, row = f"raw.{result.table}", result.values
+                else:
+                    table, row = QUARANTINE, quarantine_row(quarantine_id(journal_id, seq, place), result)
                 if table not in marks:
                     marks[table] = self._known(journal_id, table)
                     known = max(known, marks[table])
                 if seq <= known and seq <= marks[table]:
-                    counts.skipped += 1
-                elif isinstance(result, RawRow):
-                    rows.setdefault(table, []).append(result.values)
-                    counts.rows += 1
-                    if result.notes:
-                        notes.setdefault(table, {}).update(result.notes)
+                    covered.setdefault(table, []).append((row, result))
                 else:
-                    row = quarantine_row(quarantine_id(journal_id, seq, place), result)
-                    rows.setdefault(table, []).append(row)
-                    counts.rejected += 1
+                    add(table, row, result)
+        since = min(entry.delivery.received_at for entry in entries)
+        for table, again in covered.items():
+            named = 0 if table == QUARANTINE else self._schemas[table].get_field_index("_event_id")
+            present = self._present(table, [row[named] for row, _ in again], since)
+            for row, result in again:
+                if row[named] in present:
+                    counts.skipped += 1
+                else:
+                    add(table, row, result)
         return counts, rows, notes
 
     def _split(self, delivery: Delivery, checked: bool) -> list[RawRow | Rejected]:

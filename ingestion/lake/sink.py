@@ -11,13 +11,15 @@ import logging
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+from pyiceberg import expressions
 from pyiceberg.catalog import Catalog
+from pyiceberg.expressions import And
 
 from ingestion.bulk.declared import ensure_declared
 from ingestion.errors import ContractError, RetryableError, UsageError
@@ -38,6 +40,8 @@ from ingestion.webhooks.sources import SourceConfig, load_sources
 
 log = logging.getLogger(__name__)
 
+_DAY = 86_400_000_000  # microseconds
+_BY_NAME: Any = expressions  # their constructors take a column's name, which their types do not tell
 _CHUNK = 4 << 20  # bytes of a journal that are in memory before they are split
 
 
@@ -186,7 +190,16 @@ class Sink:
         return batch
 
     def _new_batch(self) -> Batch[Any]:
-        return Batch(self._readers, self._schemas, lambda table, journal: self._tables[table].mark(journal))
+        return Batch(
+            self._readers, self._schemas, lambda table, journal: self._tables[table].mark(journal), self._present
+        )
+
+    def _present(self, table: str, ids: Sequence[str], since: int) -> set[str]:
+        """See Batch. Clocks may have been set back by less than a day."""
+        name = "quarantine_id" if table == QUARANTINE else "_event_id"
+        loaded = _BY_NAME.GreaterThanOrEqual("_loaded_at", since - _DAY)
+        scan = self._tables[table].table.scan(And(loaded, _BY_NAME.In(name, set(ids))), selected_fields=(name,))
+        return set(scan.to_arrow()[name].to_pylist())
 
     def _is_full(self, batch: Batch[HeldJournal]) -> bool:
         return batch.counts.entries >= self._limits.events or batch.bytes >= self._limits.bytes

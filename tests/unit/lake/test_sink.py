@@ -121,6 +121,34 @@ def test_what_was_committed_before_a_crash_is_skipped_table_by_table(settings: S
     assert len(column(catalog, QUARANTINE, "reason")) == 2
 
 
+def test_what_belongs_to_another_table_after_a_crash_is_not_lost(
+    settings: Settings, catalog: Catalog, tmp_path: Path
+) -> None:
+    class Dying(Sink):
+        """Commits the quarantine and then is gone."""
+
+        def commit(self, table, batch, **more):  # type: ignore[no-untyped-def]
+            if table != QUARANTINE:
+                raise SystemExit
+            return super().commit(table, batch, **more)
+
+    journalled(settings, [broken(1), order(2), order(3, note="text")])
+    dying = Dying(settings)
+    with pytest.raises(SystemExit):
+        list(dying.flushes())
+    dying.close()
+    (tmp_path / "config" / "webhooks").mkdir(parents=True)
+    document = yaml.safe_load((PROJECT_ROOT / "config" / "webhooks" / "shopify.yaml").read_text(encoding="utf-8"))
+    document["objects"]["orders"]["columns"]["strict"] = {"path": "note", "type": "long"}
+    (tmp_path / "config" / "webhooks" / "shopify.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+
+    counts = drain(settings.model_copy(update={"config_dir": tmp_path / "config"}))
+
+    assert (counts.rows, counts.rejected, counts.skipped) == (1, 1, 1)
+    assert column(catalog, "raw.shopify_orders", "id") == ["2"]
+    assert sorted(column(catalog, QUARANTINE, "reason")) == ["bad_value:strict", "not_json"]
+
+
 def test_the_same_sink_goes_on_after_a_commit_that_failed(settings: Settings, catalog: Catalog) -> None:
     class Failing(Sink):
         failed = False
@@ -283,7 +311,7 @@ def test_an_event_that_the_code_itself_cannot_handle_is_kept_and_stops_no_other(
     journalled(settings, [order(number) for number in range(12, 17)])
     held = HeldJournals(settings.journal_dir)
     (journal,) = held.refresh()
-    batch: Batch[HeldJournal] = Batch({"shopify": Slipping(sources["shopify"])}, schemas, lambda table, journal_id: 0)
+    batch: Batch[HeldJournal] = Batch({"shopify": Slipping(sources["shopify"])}, schemas, lambda *_: 0, lambda *_: ())
 
     batch.take(journal, journal.read(100, 1 << 20))
     batch.finish()

@@ -1,9 +1,12 @@
 """Reading a journal's files, whoever removes them meanwhile: server and sink both remove what the sink has read."""
 
+import logging
 from pathlib import Path
 
 from ingestion.webhooks.ids import ID_BYTES
 from ingestion.webhooks.segments import Frame, Segment, segment_paths
+
+log = logging.getLogger(__name__)
 
 
 class Reading:
@@ -17,21 +20,27 @@ class Reading:
         self._find()
 
     def next(self) -> Frame | None:
-        """The next frame that holds deliveries, of whichever file; None at the end for now."""
+        """The next frame that holds deliveries, of whichever file; None at the end for now.
+
+        Logs numbers that are missing before it: of a write that failed, or of what was damaged or cut off.
+        """
         if self._segment is None:
             self._find()
         while self._segment is not None:
-            frame = self._segment.frame_at(self._offset)
-            if frame is None:
+            found = self._segment.next_frame(self._offset)
+            if found is None:
                 following = self._following(self._segment.number)
                 if following is None:
                     return None
-                frame = self._segment.frame_at(self._offset)  # it may have been finished meanwhile
-                if frame is None:
+                found = self._segment.next_frame(self._offset)  # it may have been finished meanwhile
+                if found is None:
                     self._open(following)
                     continue
-            self._offset += frame.size
+            self._offset, frame = found
             if frame.deliveries and frame.last_seq > self.seq:
+                if 0 < self.seq < frame.first_seq - 1:
+                    missing = {"first": self.seq + 1, "last": frame.first_seq - 1}
+                    log.error("journal_gap", extra={"file": str(self._segment.path), **missing})
                 self.seq = frame.last_seq
                 return frame
         return None

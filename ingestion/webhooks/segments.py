@@ -78,6 +78,18 @@ def _read(descriptor: int, offset: int) -> Frame | None:
     return Frame(first_seq, count, at, payload)
 
 
+def _behind_damage(descriptor: int, offset: int) -> tuple[int, Frame] | None:
+    """The next frame, and where it begins, if what is at `offset` has been a frame: nothing is begun behind an
+    unfinished one, and in a file numbers have no gap."""
+    header = os.pread(descriptor, _HEADER.size, offset)
+    if len(header) < _HEADER.size or header[:4] != _MAGIC:
+        return None
+    _, _, length, count, first_seq, _ = _HEADER.unpack(header)
+    end = offset + _HEADER.size + length
+    frame = _read(descriptor, end)
+    return None if frame is None or frame.first_seq != first_seq + count else (end, frame)
+
+
 class Segment:
     """One open file."""
 
@@ -112,19 +124,28 @@ class Segment:
         """Allocate up to `size`; raises OSError when the disk is full."""
         os.posix_fallocate(self._descriptor, 0, size)
 
-    def frame_at(self, offset: int) -> Frame | None:
-        return _read(self._descriptor, offset)
-
     def first_seq(self) -> int | None:
         """The number that the first frame begins with, as soon as its header has been written."""
         header = os.pread(self._descriptor, _HEADER.size, 0)
         return int(_HEADER.unpack(header)[4]) if header[:4] == _MAGIC and len(header) == _HEADER.size else None
 
+    def next_frame(self, offset: int) -> tuple[int, Frame] | None:
+        """The first whole frame from `offset` on, and where it ends; one that was damaged is passed over."""
+        frame = _read(self._descriptor, offset)
+        if frame is None:
+            behind = _behind_damage(self._descriptor, offset)
+            if behind is None:
+                return None
+            frame = _read(self._descriptor, offset)  # it was only unfinished at the first look
+            if frame is None:
+                offset, frame = behind
+        return offset + frame.size, frame
+
     def frames(self, offset: int = 0) -> Iterator[tuple[int, Frame]]:
         """Whole frames from `offset` on, each with where it ends."""
-        while (frame := _read(self._descriptor, offset)) is not None:
-            offset += frame.size
-            yield offset, frame
+        while (found := self.next_frame(offset)) is not None:
+            offset = found[0]
+            yield found
 
     def fileno(self) -> int:
         return self._descriptor
@@ -262,6 +283,7 @@ class Appender:
                 if frame.deliveries:
                     self.stored_seq = frame.last_seq
             if offset and self._current is None:
+                self._clear_behind(segment, offset)
                 segment.sync()
                 self._current, self._offset, self._room = segment, offset, segment.room()
                 self._is_used = self.stored_seq > 0
@@ -271,6 +293,14 @@ class Appender:
                     path.unlink()
             if self.stored_seq:
                 return
+
+    @staticmethod
+    def _clear_behind(segment: Segment, offset: int) -> None:
+        """Of a frame that was torn the rest goes: bodies are strangers' bytes, and could be read as frames."""
+        room = segment.room()
+        segment.trim(offset)
+        with suppress(OSError):  # a full disk is met when there is something to write
+            segment.extend(room)
 
     def _roll(self, needed: int) -> None:
         self._await_preparation()

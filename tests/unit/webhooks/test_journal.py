@@ -67,6 +67,22 @@ def test_a_delivery_that_a_crash_has_torn_is_taken_when_it_is_sent_again(tmp_pat
         assert [entry.delivery for entry in journal.read(0, 100, 1 << 20)] == [delivery(1), delivery(2)]
 
 
+def test_what_is_missing_from_a_file_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with Journal.open(tmp_path / "j.db", segment_bytes=300) as journal:
+        for number in range(1, 6):
+            journal.append([delivery(number, b"x" * 200)])
+        paths = segment_paths(journal.folder)
+    paths[1].write_bytes(paths[1].read_bytes()[:-10])
+    paths[3].unlink()
+
+    with Journal.open(tmp_path / "j.db") as journal:
+        entries = journal.read(0, 100, 1 << 20)
+
+    assert [entry.seq for entry in entries] == [1, 3, 5]
+    told = [(record.message, vars(record)["first"], vars(record)["last"]) for record in caplog.records]
+    assert told == [("journal_gap", 2, 2), ("journal_gap", 4, 4)]
+
+
 def test_a_remade_file_is_another_journal(tmp_path: Path) -> None:
     with Journal.open(tmp_path / "a.db") as one, Journal.open(tmp_path / "b.db") as other:
         assert one.id != other.id

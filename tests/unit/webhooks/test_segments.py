@@ -84,8 +84,36 @@ def test_a_frame_with_any_broken_byte_is_not_read(tmp_path: Path) -> None:
         broken[place] ^= 0x80
         path.write_bytes(bytes(broken))
         segment = Segment(path)
-        assert segment.frame_at(0) is None
+        assert segment.next_frame(0) is None
         segment.close()
+
+
+def test_a_torn_frame_leaves_nothing_that_could_be_read_as_one(tmp_path: Path) -> None:
+    appender = Appender(tmp_path, segment_bytes=1 << 16)
+    append(appender, b"first")
+    forged = b"".join(outgoing(1_000, 1, 1, [b"forged"]).parts)
+    torn = b"".join(outgoing(2, 1, 1, [forged * 50]).parts)[:-1]
+    (path,) = segment_paths(tmp_path)
+    with path.open("r+b") as file:
+        file.seek(len(b"".join(outgoing(1, 1, 1_000, [b"first"]).parts)))
+        file.write(torn)
+
+    append(Appender(tmp_path, segment_bytes=1 << 16), b"x" * len(forged))
+
+    assert stored(tmp_path) == [b"first", b"x" * len(forged)]
+
+
+def test_a_damaged_frame_takes_no_other_with_it(tmp_path: Path) -> None:
+    appender = Appender(tmp_path, segment_bytes=1 << 16)
+    for text in (b"first", b"second", b"third"):
+        append(appender, text)
+    (path,) = segment_paths(tmp_path)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"second", b"sEcond"))
+
+    append(Appender(tmp_path, segment_bytes=1 << 16), b"fourth")
+
+    assert stored(tmp_path) == [b"first", b"third", b"fourth"]
 
 
 def test_numbers_go_on_after_a_restart_and_after_all_has_been_removed(tmp_path: Path) -> None:

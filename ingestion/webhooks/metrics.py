@@ -1,5 +1,6 @@
 """What the server counts, and `/metrics` in Prometheus's text format, added up over all workers."""
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -49,6 +50,8 @@ BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)
 DOOR_REASONS = (NOT_JSON, WRONG_SHAPE, UNKNOWN_TOPIC, NO_KEY, NO_TIME, BAD_TIME, DELETE_WITH_CONTENT)
 REFUSALS = tuple(reason for reason in REFUSED if reason != "source")  # without a source there is nothing to count by
 UNKNOWN = "unknown"
+_SEEN = "seen"  # of each worker, in seconds since 1970; not shown
+_GONE_SECONDS = 60
 
 
 def outcome(source: str, name: str, reason: str = "") -> Key:
@@ -82,7 +85,7 @@ def keys(sources: Iterable[SourceConfig], worker: str) -> Iterator[Key]:
     for bound in (*map(str, BUCKETS), "+Inf"):
         yield Key("frazil_journal_commit_seconds", ("bucket", bound))
     yield Key("frazil_journal_commit_seconds", ("sum_us",))
-    for gauge in ("frazil_journal_deliveries", "frazil_journal_free_bytes", "frazil_journal_ready"):
+    for gauge in ("frazil_journal_deliveries", "frazil_journal_free_bytes", "frazil_journal_ready", _SEEN):
         yield Key(gauge, (worker,))
 
 
@@ -109,6 +112,11 @@ def observe_commit(counters: Counters, seconds: float) -> None:
     counters.add(Key("frazil_journal_commit_seconds", ("sum_us",)), round(seconds * 1e6))
 
 
+def live(counters: Counters, worker: str) -> None:
+    """Note that the worker's gauges are of this moment; without that they are not shown after a minute."""
+    counters.put(Key(_SEEN, (worker,)), int(time.time()))
+
+
 def totals(folder: Path) -> dict[Key, int]:
     """All workers' counts added up; gauges carry their worker in the labels, so they stay apart."""
     summed: dict[Key, int] = defaultdict(int)
@@ -124,8 +132,10 @@ class _Files(Collector):
 
     def collect(self) -> Iterator[Metric]:
         found = totals(self._folder)
+        oldest = time.time() - _GONE_SECONDS
+        gone = {key.labels for key, seen in found.items() if key.name == _SEEN and 0 < seen < oldest}
         for name, kind in METRICS.items():
-            rows = {key.labels: value for key, value in found.items() if key.name == name}
+            rows = {key.labels: value for key, value in found.items() if key.name == name and key.labels not in gone}
             if kind.kind == "histogram":
                 yield _histogram(name, kind.help, rows)
                 continue

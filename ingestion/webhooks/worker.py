@@ -131,6 +131,7 @@ class Worker:
         self.counters.put(Key("frazil_journal_deliveries", (self.name,)), depth)
         self.counters.put(Key("frazil_journal_free_bytes", (self.name,)), free)
         self.counters.put(Key("frazil_journal_ready", (self.name,)), int(self.problem is None))
+        metrics.live(self.counters, self.name)
 
     def _problem_of(self, free: int, depth: int) -> str | None:
         if free < self.limits.disk_floor_bytes:

@@ -1,8 +1,10 @@
 """Counts that survive the process that counted."""
 
+import time
 from math import inf
 from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ingestion.webhooks import metrics
@@ -66,6 +68,25 @@ def test_workers_are_added_up_and_shown_as_prometheus_reads_them(
     assert {family.name for family in text_string_to_metric_families(text)} == {
         name.removesuffix("_total") for name in metrics.METRICS
     }
+
+
+def test_gauges_of_a_worker_that_has_gone_are_not_shown(
+    tmp_path: Path, sources: dict[str, SourceConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = [Counters.open(tmp_path / f"{name}.counts", metrics.keys(sources.values(), name)) for name in ("w0", "w1")]
+    for counters in opened:
+        counters.add(metrics.requests("shopify"), 10)
+    monkeypatch.setattr(time, "time", lambda: 1_000.0)
+    metrics.live(opened[0], "w0")
+    metrics.live(opened[1], "w1")
+    monkeypatch.setattr(time, "time", lambda: 1_090.0)
+    metrics.live(opened[0], "w0")
+
+    text = metrics.exposition(tmp_path).decode()
+
+    assert 'frazil_journal_deliveries{worker="w0"} 0.0' in text
+    assert 'worker="w1"' not in text
+    assert 'frazil_webhook_requests_total{source="shopify"} 20.0' in text
 
 
 def test_what_a_killed_worker_never_answered_is_counted_as_refused(

@@ -40,7 +40,7 @@ METRICS = {
     "frazil_bus_deliveries_total": MetricType(
         "counter", ("path",), "Deliveries stored, by where: kafka, or journal while Kafka does not answer."
     ),
-    "frazil_bus_up": MetricType("gauge", ("worker",), "1 while deliveries go to Kafka."),
+    "frazil_bus_up": MetricType("gauge", ("worker",), "1 while deliveries go to Kafka; only with FRAZIL_BUS=kafka."),
     "frazil_journal_commit_seconds": MetricType("histogram", (), "Time to bring one group of deliveries to disk."),
     "frazil_journal_deliveries": MetricType("gauge", ("worker",), "Deliveries that wait for the sink."),
     "frazil_journal_free_bytes": MetricType("gauge", ("worker",), "Free space where the journal lies."),
@@ -64,7 +64,7 @@ def requests(source: str) -> Key:
     return Key("frazil_webhook_requests_total", (source,))
 
 
-def keys(sources: Iterable[SourceConfig], worker: str) -> Iterator[Key]:
+def keys(sources: Iterable[SourceConfig], worker: str, *, has_bus: bool = False) -> Iterator[Key]:
     """Every key one worker counts: the set is fixed, so no sender can make it grow."""
     for source in sources:
         yield requests(source.source)
@@ -81,7 +81,8 @@ def keys(sources: Iterable[SourceConfig], worker: str) -> Iterator[Key]:
         yield Key("frazil_webhook_connections_cut_total", (phase,))
     for path in ("kafka", "journal"):
         yield Key("frazil_bus_deliveries_total", (path,))
-    yield Key("frazil_bus_up", (worker,))
+    if has_bus:
+        yield Key("frazil_bus_up", (worker,))
     for bound in (*map(str, BUCKETS), "+Inf"):
         yield Key("frazil_journal_commit_seconds", ("bucket", bound))
     yield Key("frazil_journal_commit_seconds", ("sum_us",))

@@ -53,7 +53,8 @@ class Worker:
             self._watched = Journal.open(path, keep)
         except (OSError, sqlite3.DatabaseError) as error:
             raise unusable(path, error) from error
-        self.counters = Counters.open(journal_dir / f"{self.name}.counts", metrics.keys(sources.values(), self.name))
+        keys = metrics.keys(sources.values(), self.name, has_bus=bus is not None)
+        self.counters = Counters.open(journal_dir / f"{self.name}.counts", keys)
         died = metrics.settle(self.counters, sources.values())
         if died:
             log.warning("unanswered_requests", extra={"worker": self.name, "requests": died})
@@ -78,7 +79,6 @@ class Worker:
             return self._door
         self.writer: GroupWriter | TopicWriter
         journal = GroupWriter(self._journal, lambda seconds: metrics.observe_commit(self.counters, seconds))
-        self.counters.put(Key("frazil_bus_up", (self.name,)), 0)
         self.writer = journal if self._bus is None else self._topic_writer(self._bus, journal)
         self.watch()
         self._watch_task = asyncio.create_task(self._watch_forever())
@@ -101,6 +101,7 @@ class Worker:
         def show(is_up: bool) -> None:
             self.counters.put(Key("frazil_bus_up", (self.name,)), int(is_up))
 
+        show(is_up=False)
         return TopicWriter(bus, self.sources, journal, count, show)
 
     async def close(self) -> None:

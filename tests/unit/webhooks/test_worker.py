@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from ingestion.cdc.clusters import ConnectAddress, KafkaCluster
 from ingestion.webhooks.limits import Limits
+from ingestion.webhooks.metrics import exposition
 from ingestion.webhooks.sources import SourceConfig
+from ingestion.webhooks.topics import Bus
 from ingestion.webhooks.worker import Worker
 
 ALL_OF_IT = 1 << 62  # bytes that no disk has
@@ -39,3 +42,17 @@ def test_a_worker_tells_of_a_problem_and_of_its_end_and_not_of_a_healthy_start(
         asyncio.run(through_floors(worker, floors))
 
     assert [record.levelname for record in caplog.records if record.message == "journal_state"] == levels
+
+
+AWAY = KafkaCluster(name="away", bootstrap="127.0.0.1:1", connect=ConnectAddress(url="http://127.0.0.1:1"))
+
+
+@pytest.mark.parametrize("bus", [None, Bus(AWAY, 1)])
+def test_only_a_worker_that_is_told_to_use_kafka_says_that_it_does_not(
+    sources: dict[str, SourceConfig], tmp_path: Path, bus: Bus | None
+) -> None:
+    worker = Worker(sources, tmp_path, base_url="https://x", limits=Limits(disk_floor_bytes=0), bus=bus)
+
+    asyncio.run(through_floors(worker, [0]))
+
+    assert ('frazil_bus_up{worker="worker-0"} 0.0' in exposition(tmp_path).decode()) == (bus is not None)

@@ -184,6 +184,10 @@ class Journal:
         for delivery_id in group.ids:
             self._known.add(delivery_id, group.at)
 
+    def is_removed(self) -> bool:
+        """Whether somebody has removed the file that this process appends to."""
+        return self._appender is not None and self._appender.is_removed()
+
     def prune(self) -> None:
         """Forget ids that are older than they are kept, and let a file go that the sink has read to its end."""
         oldest = time.time_ns() // 1_000 - self._keep_hours * HOUR

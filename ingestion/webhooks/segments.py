@@ -248,6 +248,11 @@ class Appender:
         with suppress(OSError):
             current.close()
 
+    def is_removed(self) -> bool:
+        """Whether the file that is written to has been taken away: what is stored in it nobody will read."""
+        current = self._current
+        return current is not None and not current.path.exists() and current is self._current  # it may roll meanwhile
+
     def roll(self) -> None:
         """Begin a new file, if deliveries are in this one, so that this one can go; the numbers go on from a mark."""
         if self._is_used:
@@ -260,7 +265,7 @@ class Appender:
         """Give back space that was allocated ahead."""
         self._await_preparation()
         if self._next is not None:
-            self._next.path.unlink()
+            self._next.path.unlink(missing_ok=True)
             self._next.close()
         self._trim_the_full()
         if self._current is not None:

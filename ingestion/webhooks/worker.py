@@ -117,13 +117,13 @@ class Worker:
 
     def watch(self) -> None:
         """Look at the disk and the queue, and note what was found."""
-        free = free_bytes(self.journal_dir)
-        depth = 0
+        free = depth = 0
         problem: str | None
         try:
+            free = free_bytes(self.journal_dir)
             depth = max(0, self._journal.last_seq() - self._watched.consumed())
             problem = self._problem_of(free, depth)
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
             problem = f"journal cannot be read: {error}"
         if problem != self._problem and (problem or self._problem != _STARTING):
             level = logging.WARNING if problem else logging.INFO
@@ -135,6 +135,8 @@ class Worker:
         metrics.live(self.counters, self.name)
 
     def _problem_of(self, free: int, depth: int) -> str | None:
+        if self._journal.is_removed():
+            return f"{self._journal.folder}: the file that is written to was removed; start the server again"
         if free < self.limits.disk_floor_bytes:
             return f"{free} bytes free, below the floor of {self.limits.disk_floor_bytes}"
         if depth >= self.limits.queue_ceiling:

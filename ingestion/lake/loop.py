@@ -32,7 +32,8 @@ def run_sink(
 
     What may succeed later is tried again after a growing pause; with `once` it is raised. Journals that all belong
     to another sink are an error either way, unless it `waits_for_journals`. With `wait_seconds`, `once` ends when the
-    other sinks, too, have brought into raw what was in their journals, or raises RetryableError.
+    other sinks, too, have brought into raw what was in their journals, or raises RetryableError. To be stopped before
+    that is an error with `once`.
     """
     elsewhere = Elsewhere(wait_seconds)
     total = Counts()
@@ -56,7 +57,10 @@ def run_sink(
             FAILURES.inc()
             log.warning("flush_failed", extra={"run_id": sink.run_id, "reason": str(error), "next_try_seconds": pause})
             pause = min(max(pause, 0.5) * 2, _LONGEST_PAUSE)
-        if once and (not wait_seconds or not elsewhere.is_behind(sink.journals.busy)):
+        if once and not stop.is_set() and (not wait_seconds or not elsewhere.is_behind(sink.journals.busy)):
             break
         stop.wait(_LOOK if once else max(0.0, started + pause - time.monotonic()))
+    else:
+        if once:
+            raise RetryableError("stopped before all that waits was committed; what is committed stays, run it again")
     return total

@@ -1,5 +1,7 @@
 """A drained journal is rows in raw and in the quarantine, each once, and the counts say so."""
 
+import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import pyarrow as pa
@@ -7,12 +9,13 @@ import pytest
 import yaml
 from pyiceberg.catalog import Catalog
 
-from ingestion.errors import ContractError, UsageError
+from ingestion.errors import ContractError, RetryableError, UsageError
 from ingestion.lake.append import MARK_PREFIX
 from ingestion.lake.batch import Batch, Counts
 from ingestion.lake.journals import HeldJournal, HeldJournals
+from ingestion.lake.loop import run_sink
 from ingestion.lake.quarantine import QUARANTINE
-from ingestion.lake.sink import Limits, Sink, drain, ensure_tables
+from ingestion.lake.sink import Flush, Limits, Sink, drain, ensure_tables
 from ingestion.lake.status import journals
 from ingestion.settings import PROJECT_ROOT, Settings
 from ingestion.webhooks.events import RawRow, Reader, Rejected
@@ -95,6 +98,22 @@ def test_limits_cut_the_work_into_flushes_without_losing_any(settings: Settings,
     assert len(flushed) > 1
     assert sum(flushed) == 100
     assert sorted(map(int, column(catalog, "raw.shopify_orders", "id"))) == list(range(100))
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_to_be_stopped_is_a_failure_only_for_who_wanted_all(settings: Settings, *, once: bool) -> None:
+    journalled(settings, [order(number) for number in range(20)])
+    sink, stop, flushes = Sink(settings, Limits(events=5)), threading.Event(), list[Flush]()
+
+    def report(done: Flush) -> None:
+        flushes.append(done)
+        stop.set()
+
+    with pytest.raises(RetryableError, match="run it again") if once else nullcontext():
+        run_sink(sink, stop, once=once, report=report)
+    sink.close()
+
+    assert [done.counts.rows for done in flushes] == [5]
 
 
 def test_what_was_committed_before_a_crash_is_skipped_table_by_table(settings: Settings, catalog: Catalog) -> None:

@@ -56,7 +56,10 @@ def webhook(
         files = compose(plan)
     except RecursionError as error:
         raise UsageError(f"{example}: nested too deep to be read; take an event as it was sent") from error
-    written = write(files, root, force=force)
+    try:
+        written = write(files, root, force=force)
+    except OSError as error:
+        raise UsageError(f"--root {root}: {error.strerror} ({error.filename}); not all was written") from error
     model, secret = f"stg_{name}_{plan.object_name}", f"{name.upper()}_WEBHOOK_SECRET"
     next_steps = [
         f"look through the files: types and names were inferred from one example ({len(plan.columns)} columns)",
@@ -112,8 +115,14 @@ def staging(source: str, write_new: bool, root: Path, as_json: bool) -> None:
 
 def _read(path: Path) -> object:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found: object = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+        json.dumps(found, ensure_ascii=False).encode()  # of half a surrogate pair no file can be made
+        return found
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
     except ValueError as error:
         raise UsageError(f"{path}: not JSON: {error}") from error
+
+
+def _no_number(word: str) -> object:
+    raise ValueError(f"{word} is no number")

@@ -204,6 +204,28 @@ def test_an_example_that_is_nested_too_deep_is_named(tmp_path: Path, depth: int)
     assert list(tmp_path.iterdir()) == [example]
 
 
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", '"\\ud800"'])
+def test_an_example_that_python_alone_reads_is_no_json(tmp_path: Path, value: str) -> None:
+    example = tmp_path / "event.json"
+    example.write_text('{"type": "a.b", "id": 1, "odd": ' + value + "}")
+
+    words = ["webhook", "acme", "--example", str(example), "--root", str(tmp_path / "project")]
+    shown = CliRunner().invoke(command, words)
+
+    assert isinstance(shown.exception, UsageError)
+    assert f"{example}: not JSON" in str(shown.exception)
+
+
+def test_a_root_that_is_no_folder_is_named(tmp_path: Path) -> None:
+    example = tmp_path / "event.json"
+    example.write_text(json.dumps(TICKET))
+
+    shown = CliRunner().invoke(command, ["webhook", "acme", "--example", str(example), "--root", str(example)])
+
+    assert isinstance(shown.exception, UsageError)
+    assert f"--root {example}: Not a directory" in str(shown.exception)
+
+
 @pytest.mark.parametrize("name", ["two_words", "Acme", "1st", "", "a-b", "../up"])
 def test_a_source_is_one_word(name: str) -> None:
     with pytest.raises(UsageError, match="one word"):

@@ -14,16 +14,20 @@ from ingestion.lake.embedded import EmbeddedCatalog
 from ingestion.settings import Settings
 
 CATALOG_NAME = "lake"  # part of every key in the catalog's tables: Spark and Python must say the same word
+_NO_ADDRESS = frozenset("#?%")  # in file:// and sqlite:// they begin other parts, or are read as another letter
 NAMESPACES = ("raw", "staging", "semantic", "analytics", "marts", "metadata")
 
 
 def open_catalog(settings: Settings) -> Catalog:
     """Connect to the catalog of the settings' profile; on a new machine its file and namespaces are made.
 
-    Raises RetryableError while it cannot be opened, PermanentError if it is damaged, UsageError where no folder can be.
+    Raises RetryableError while it cannot be opened, PermanentError if it is damaged, UsageError where no folder can be,
+    or none whose files an address can name.
     """
     if settings.profile != "embedded":
         raise UsageError(f"FRAZIL_PROFILE={settings.profile}: only the embedded profile has a catalog so far")
+    if _NO_ADDRESS & set(str(settings.home_dir)):
+        raise UsageError(f"{settings.home_dir}: no table can be below a name with # ? or %; set FRAZIL_HOME to another")
     try:
         return _opened(settings)
     except (OSError, SQLAlchemyError) as error:

@@ -91,6 +91,19 @@ def test_a_home_that_can_be_no_folder_is_wrong_use(
         assert "Not a directory; set FRAZIL_HOME to a folder" in str(refused)
 
 
+@pytest.mark.parametrize("name", ["c#", "what?", "100%25"])
+def test_a_home_that_no_address_can_name_is_wrong_use(
+    runner: CliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("FRAZIL_HOME", str(tmp_path / name / "home"))
+
+    refused = runner.invoke(cli, ["sink", "run", "--once"]).exception
+
+    assert isinstance(refused, UsageError)
+    assert "set FRAZIL_HOME to another" in str(refused)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("words", [("query", "select 1"), ("sink", "run", "--once"), ("status",), ("run",)])
 def test_a_catalog_that_is_no_database_is_told_as_damaged(
     runner: CliRunner, tmp_path: Path, words: tuple[str, ...]

@@ -7,7 +7,7 @@ import click
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from ingestion.errors import FrazilError, UsageError
+from ingestion.errors import FrazilError, RetryableError, UsageError
 from ingestion.terminal import visible
 
 NOUNS = {
@@ -71,6 +71,10 @@ def main() -> None:
     except SettingsError as error:
         click.echo(visible(f"frazil: {error}; see docs/reference/settings.md"), err=True)
         sys.exit(UsageError.exit_code)
+    except OSError as error:
+        told = f"{error}; see that the disk has room, and FRAZIL_HOME can be read and written, then run it again"
+        click.echo(visible(f"frazil: {told}"), err=True)
+        sys.exit(RetryableError.exit_code)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.UsageError as error:

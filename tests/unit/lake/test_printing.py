@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,12 +14,14 @@ from ingestion.bulk.model import Finding
 from ingestion.cli import bulk_check, demo
 from ingestion.cli.output import echo, print_json, print_rows
 from ingestion.errors import UsageError
+from ingestion.lake.quarantine import QUARANTINE
+from ingestion.lake.sink import drain
 from ingestion.overview import screen
 from ingestion.overview.figures import Rows
 from ingestion.settings import Settings
 from ingestion.terminal import literal_console
 from tests.support.terminal import on_a_terminal
-from tests.unit.lake.deliveries import broken, journalled, order
+from tests.unit.lake.deliveries import broken, files_of, journalled, order
 from tests.unit.lake.test_sink_commands import frazil
 
 FRAZIL = [sys.executable, "-c", "from ingestion.cli import main; main()"]
@@ -141,3 +144,20 @@ def test_columns_of_one_name_are_told_apart_in_a_table_too(settings: Settings) -
     assert "11" in done.stdout
     assert "22" in done.stdout
     assert "a_2" in done.stdout
+
+
+@pytest.mark.parametrize("words", [("query", "select 1"), ("quarantine", "list")])
+def test_a_disk_that_cannot_be_read_or_written_is_told_in_one_line(settings: Settings, words: tuple[str, ...]) -> None:
+    journalled(settings, [broken(3)])
+    drain(settings)
+    for file in files_of(settings, QUARANTINE, ".parquet"):
+        file.unlink()
+
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*FRAZIL, *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+
+    assert done.returncode == 75
+    assert done.stderr.count("\n") == 1
+    assert "run it again" in done.stderr

@@ -3,8 +3,8 @@ changed_keys(relation, row_key, columns): the distinct `columns` of the rows of 
 last read it, as they are now and as they were then; of all rows in a first or full build. Rows of other groups keep
 their values, so recomputing these groups is enough.
 
-`stamp` is raised at each change of a row. by='stamp' is for parents whose rows are never removed (staging: soft deletes);
-by='difference' finds removed rows too, by what the old snapshot has and the new one has not.
+`stamp` is raised at each change of a row. by='stamp' is for parents whose rows are removed by nothing but a rebuild
+(staging: soft deletes); by='difference' finds removed rows always, by what the old snapshot has and the new one has not.
 -#}
 {% macro changed_keys(relation, row_key, columns, stamp='_built_at', by='difference') -%}
     {%- set state = parent_state(relation) -%}
@@ -21,7 +21,7 @@ by='difference' finds removed rows too, by what the old snapshot has and the new
         {%- set changed = stamp ~ " > timestamp '" ~ state.last_pinned_at ~ " UTC'" -%}
         select {{ columns }} from {{ relation }} {{ pin_clause(state) }} where {{ changed }}
         union distinct
-        {% if by == 'stamp' -%}
+        {% if by == 'stamp' and state.is_traced -%}
         select {{ columns }} from {{ relation }} {{ version_as_of(state.last_pin) }}
         where {{ row_key }} in (
             select {{ row_key }} from {{ relation }} {{ version_as_of(state.pin) }} where {{ changed }}
@@ -34,5 +34,20 @@ by='difference' finds removed rows too, by what the old snapshot has and the new
             select {{ compared }} from {{ relation }} {{ version_as_of(state.pin) }}
         ) as rows_no_more
         {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{#-
+keys_no_more(relation, key): of a parent whose rows are removed by nothing but a rebuild, the keys that were there when this
+model last read it and are no more.
+-#}
+{% macro keys_no_more(relation, key) -%}
+    {%- set state = parent_state(relation) -%}
+    {%- if state.last_pin is none or state.is_traced -%}
+    select {{ key }} from {{ relation }} {{ pin_clause(state) }} where false
+    {%- else -%}
+    select {{ key }} from {{ relation }} {{ version_as_of(state.last_pin) }}
+    except
+    select {{ key }} from {{ relation }} {{ pin_clause(state) }}
     {%- endif -%}
 {%- endmacro %}

@@ -258,3 +258,30 @@ def test_lines_that_the_newest_version_of_an_order_no_longer_has_are_removed(lak
     assert both == {"11", "12"}
     assert one == {"11"}
     assert lake.rows("staging.stg_shopify_order_lines") == []
+
+
+def test_rows_that_a_rebuilt_staging_table_has_no_more_leave_the_tables_above_it(lake: Lake) -> None:
+    above = ("stg_shopify_order_lines", "order_summary", "payment_metrics")
+    charge = {**CHARGE, "amount": 100, "amount_refunded": 0, "status": "succeeded"}
+    land(
+        lake,
+        [
+            shopify("orders/create", {**ORDER, "id": 1, "line_items": [LINE]}),
+            shopify("orders/create", {**ORDER, "id": 2, "created_at": "2026-02-07T09:00:00Z", "line_items": [LINE]}),
+            stripe("charge.succeeded", {**charge, "id": "ch_1"}),
+            stripe("charge.succeeded", {**charge, "id": "ch_2", "created": 1_770_500_000}),
+        ],
+    )
+    build(lake, *(f"+{name}" for name in above))
+    lake.spark.sql("delete from raw.shopify_orders where id = '2'")
+    lake.spark.sql("delete from raw.stripe_charges where id = 'ch_2'")
+
+    lake.dbt("run", "--full-refresh", "--select", "stg_shopify_orders", "stg_stripe_charges")
+    build(lake, *above)
+
+    assert [row["order_id"] for row in lake.rows("staging.stg_shopify_order_lines")] == ["1"]
+    assert {row["period_start"].isoformat() for row in lake.rows("analytics.order_summary")} == {
+        "2026-01-01",
+        "2026-01-05",
+    }
+    assert [row["payment_date"].isoformat() for row in lake.rows("analytics.payment_metrics")] == ["2026-01-05"]

@@ -2,11 +2,33 @@
 
 with
 
-orders as (
+changed as (
 
     select *
     from {{ ref('stg_shopify_orders') }}
     {{ since_watermark(ref('stg_shopify_orders'), '_staged_at') }}
+
+),
+
+gone as (
+
+    {{ keys_no_more(ref('stg_shopify_orders'), 'order_id') }}
+
+),
+
+-- An order that is no more has no lines, as one without any.
+orders as (
+
+    select
+        coalesce(changed.order_id, gone.order_id) as order_id,
+        changed.currency,
+        changed.is_cancelled,
+        changed.is_live,
+        changed.is_deleted,
+        changed.order_date,
+        changed._line_items
+    from changed
+    full outer join gone on changed.order_id = gone.order_id
 
 ),
 

@@ -60,6 +60,11 @@ def changed_keys(relation: object, row_key: str, columns: str, **options: object
     return f"select distinct {columns} from {relation}"
 
 
+def keys_no_more(relation: object, key: str) -> str:
+    """A query of no key."""
+    return f"select {key} from {relation} where false"
+
+
 def since_watermark(relation: object = None, column: str = "_loaded_at") -> str:
     """The whole parent."""
     return ""

@@ -24,7 +24,7 @@ charges as (
         currency,
         coalesce(status, 'unknown') as status,
         charge_amount,
-        refunded_amount,
+        coalesce(refunded_amount, 0) as refunded_amount,
         cast(created_at as date) as payment_date
     from {{ ref('stg_stripe_charges') }} {{ pinned(ref('stg_stripe_charges')) }}
     where is_live

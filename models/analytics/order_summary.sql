@@ -126,8 +126,10 @@ select
     cast(
         sum(period_days.gross_sales_amount - period_days.refunded_amount) as decimal(18, 2)
     ) as net_sales_amount,
+    -- Divided as it is stored: of a wider number Spark would keep six decimals, and round twice.
     cast(
-        sum(period_days.gross_sales_amount) / nullif(sum(period_days.order_count), 0)
+        cast(sum(period_days.gross_sales_amount) as decimal(18, 2))
+        / nullif(sum(period_days.order_count), 0)
         as decimal(18, 2)
     ) as average_order_amount,
     {{ run_timestamp() }} as _built_at

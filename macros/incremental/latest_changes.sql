@@ -4,7 +4,8 @@ deletes came, a row of nulls. Any order, repetition or lateness of the events en
 changes at one place the one received first counts, so a body sent again, by whomever, changes nothing.
 
     valid              condition over the raw columns (as `events`); changes that break it are passed over
-    deletes_are_states a delete carries the record's last values, and is a change itself
+    deletes_are_states a delete carries the record's last values: it is a change itself, and the last one, whatever
+                       comes later; its places have a `~` before them, which sorts behind all others
     deleted_at         where a delete says when it happened; by default when it first reached us
 
 Adds to the raw columns:
@@ -15,8 +16,8 @@ Adds to the raw columns:
 {% macro latest_changes(
     relation, keys, valid=none, deletes_are_states=false, deleted_at='_received_at'
 ) -%}
-    {%- set bare_delete = "_op = 'd'" if not deletes_are_states else 'false' -%}
-    {%- set delete_position = "case when _op = 'd' then _position end" -%}
+    {%- set last = "concat('~', _position)" if deletes_are_states else none -%}
+    {%- set delete_position = "case when _op = 'd' then " ~ (last or '_position') ~ ' end' -%}
     {%- set delete_time = "case when _op = 'd' then " ~ deleted_at ~ " end" -%}
     select *
     from (
@@ -32,7 +33,7 @@ Adds to the raw columns:
         from (
             select
                 *,
-                case when {{ bare_delete }} then '' else _position end as _change_position
+                case when _op = 'd' then {{ last or "''" }} else _position end as _change_position
             from {{ relation }} {{ since_watermark(relation) }}
         ) as events
         {%- if valid %}

@@ -18,7 +18,9 @@ orders as (
 
 refunds as (
 
-    select * from {{ ref('stg_shopify_refunds') }} {{ pinned(ref('stg_shopify_refunds')) }}
+    select *
+    from {{ ref('stg_shopify_refunds') }} {{ pinned(ref('stg_shopify_refunds')) }}
+    where refund_amount > 0
 
 ),
 

@@ -19,6 +19,7 @@ refunds as (
         *,
         cast(coalesce(processed_at, created_at) as date) as refund_date
     from {{ ref('stg_shopify_refunds') }} {{ pinned(ref('stg_shopify_refunds')) }}
+    where refund_amount > 0
 
 ),
 

@@ -17,7 +17,9 @@ select
     customer_phone as phone,
     case
         when data_request is not null then 'data_request'
-        when customer_id is not null then 'customer_redact'
+        when
+            coalesce(customer_id, customer_email, customer_phone, orders_to_redact) is not null
+            then 'customer_redact'
         else 'shop_redact'
     end as request_type,
     coalesce(orders_requested, orders_to_redact) as order_ids,

@@ -17,7 +17,7 @@
 {% macro has_mixed_currencies(transactions) -%}
     coalesce(
         cardinality(array_distinct(
-            transform({{ transactions }}, element -> coalesce({{ json_value('element', 'currency') }}, ''))
+            transform({{ transactions }}, element -> upper(coalesce({{ json_value('element', 'currency') }}, '')))
         )) > 1,
         false
     )

@@ -43,11 +43,17 @@ model last read it and are no more.
 -#}
 {% macro keys_no_more(relation, key) -%}
     {%- set state = parent_state(relation) -%}
-    {%- if state.last_pin is none or state.is_traced -%}
-    select {{ key }} from {{ relation }} {{ pin_clause(state) }} where false
-    {%- else -%}
+    {%- if may_have_lost(relation) -%}
     select {{ key }} from {{ relation }} {{ version_as_of(state.last_pin) }}
     except
     select {{ key }} from {{ relation }} {{ pin_clause(state) }}
+    {%- else -%}
+    select {{ key }} from {{ relation }} {{ pin_clause(state) }} where false
     {%- endif -%}
 {%- endmacro %}
+
+{#- may_have_lost(relation): whether such a parent was rebuilt since this model last read it. -#}
+{% macro may_have_lost(relation) %}
+    {% set state = parent_state(relation) %}
+    {% do return(state.last_pin is not none and not state.is_traced) %}
+{% endmacro %}

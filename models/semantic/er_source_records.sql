@@ -34,6 +34,7 @@
             are_new=not is_unchanged(ref('stg_shopify_customer_merges'))
         ) }}
     ) as customers
+    {{ records_no_more(ref('stg_shopify_customers'), 'shopify', 'customer_id') }}
     union all
     select
         'stripe' as source,
@@ -51,6 +52,7 @@
         is_live and not is_deleted as is_living
     from {{ ref('stg_stripe_customers') }}
     {{ since_watermark(ref('stg_stripe_customers'), '_staged_at') }}
+    {{ records_no_more(ref('stg_stripe_customers'), 'stripe', 'customer_id') }}
     union all
     select
         'hubspot' as source,
@@ -72,6 +74,9 @@
             is_ended='is_deleted and (merged_into_id is null or is_erased)'
         ) }}
     ) as contacts
+    {{ records_no_more(
+        ref('stg_hubspot_contacts'), 'hubspot', "concat(portal_id, ':', contact_id)"
+    ) }}
     union all
     select
         'shop' as source,
@@ -89,6 +94,7 @@
         not is_deleted as is_living
     from {{ ref('stg_shop_users') }}
     {{ since_watermark(ref('stg_shop_users'), '_staged_at') }}
+    {{ records_no_more(ref('stg_shop_users'), 'shop', 'user_id') }}
 {%- endset -%}
 
 with

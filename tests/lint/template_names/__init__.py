@@ -65,6 +65,11 @@ def keys_no_more(relation: object, key: str) -> str:
     return f"select {key} from {relation} where false"
 
 
+def records_no_more(table: object, source: str, id: str) -> str:
+    """Nothing."""
+    return ""
+
+
 def since_watermark(relation: object = None, column: str = "_loaded_at") -> str:
     """The whole parent."""
     return ""

@@ -261,7 +261,14 @@ def test_lines_that_the_newest_version_of_an_order_no_longer_has_are_removed(lak
 
 
 def test_rows_that_a_rebuilt_staging_table_has_no_more_leave_the_tables_above_it(lake: Lake) -> None:
-    above = ("stg_shopify_order_lines", "order_summary", "payment_metrics", "er_source_records")
+    above = (
+        "stg_shopify_order_lines",
+        "order_summary",
+        "payment_metrics",
+        "stg_hubspot_companies",
+        "er_source_records",
+    )
+    told = {"propertyName": "email", "propertyValue": "bo@example.com"}
     names = {"email": "ann@example.com", "updated_at": "2026-01-05T10:00:00Z"}
     charge = {**CHARGE, "amount": 100, "amount_refunded": 0, "status": "succeeded"}
     land(
@@ -271,18 +278,22 @@ def test_rows_that_a_rebuilt_staging_table_has_no_more_leave_the_tables_above_it
             shopify("orders/create", {**ORDER, "id": 2, "created_at": "2026-02-07T09:00:00Z", "line_items": [LINE]}),
             shopify("customers/create", {**names, "id": 5}),
             shopify("customers/create", {**names, "id": 6}),
+            *(Event("hubspot", {}, [hubspot("contact.propertyChange", one, 1, **told)]) for one in (1, 2)),
+            *(Event("hubspot", {}, [hubspot("company.creation", one, 1)]) for one in (1, 2)),
             stripe("charge.succeeded", {**charge, "id": "ch_1"}),
             stripe("charge.succeeded", {**charge, "id": "ch_2", "created": 1_770_500_000}),
         ],
     )
     build(lake, *(f"+{name}" for name in above))
-    lake.spark.sql("delete from raw.shopify_orders where id = '2'")
-    lake.spark.sql("delete from raw.shopify_customers where id = '6'")
-    lake.spark.sql("delete from raw.stripe_charges where id = 'ch_2'")
+    for table in ("shopify_orders", "shopify_customers", "stripe_charges"):
+        lake.spark.sql(f"delete from raw.{table} where id in ('2', '6', 'ch_2')")
+    for table in ("hubspot_contacts", "hubspot_companies"):
+        lake.spark.sql(f"delete from raw.{table} where object_id = '2'")
 
     rebuilt = ("stg_shopify_orders", "stg_shopify_customers", "stg_stripe_charges")
-    lake.dbt("run", "--full-refresh", "--select", *rebuilt)
-    build(lake, *above)
+    folded = ("stg_hubspot_contact_properties", "stg_hubspot_company_properties")
+    lake.dbt("run", "--full-refresh", "--select", *rebuilt, *folded)
+    build(lake, *above, "stg_hubspot_contacts")
 
     assert [row["order_id"] for row in lake.rows("staging.stg_shopify_order_lines")] == ["1"]
     assert {row["period_start"].isoformat() for row in lake.rows("analytics.order_summary")} == {
@@ -290,5 +301,12 @@ def test_rows_that_a_rebuilt_staging_table_has_no_more_leave_the_tables_above_it
         "2026-01-05",
     }
     assert [row["payment_date"].isoformat() for row in lake.rows("analytics.payment_metrics")] == ["2026-01-05"]
+    companies = {row["company_id"]: row["is_deleted"] for row in lake.rows("staging.stg_hubspot_companies")}
+    assert companies == {"1": False, "2": True}
     records = {row["source_id"]: (row["email"], row["is_deleted"]) for row in lake.rows("semantic.er_source_records")}
-    assert records == {"5": ("ann@example.com", False), "6": (None, True)}
+    assert records == {
+        "5": ("ann@example.com", False),
+        "6": (None, True),
+        "1:1": ("bo@example.com", False),
+        "1:2": (None, True),
+    }

@@ -12,11 +12,46 @@ touched as (
 
 ),
 
+gone as (
+
+    {{ keys_no_more(ref('stg_hubspot_contact_properties'), 'portal_id, contact_id') }}
+
+),
+
+-- Of a contact that nothing is known of any more, a row without a property.
+properties as (
+
+    select
+        known.portal_id,
+        known.contact_id,
+        known.property_name,
+        known.property_value,
+        known.occurred_at,
+        known._position,
+        known._loaded_at
+    from
+        {{ ref('stg_hubspot_contact_properties') }}
+        {{ pinned(ref('stg_hubspot_contact_properties')) }} as known
+    inner join touched
+        on known.portal_id = touched.portal_id and known.contact_id = touched.contact_id
+    union all
+    select
+        portal_id,
+        contact_id,
+        null as property_name,
+        null as property_value,
+        null as occurred_at,
+        null as _position,
+        null as _loaded_at
+    from gone
+
+),
+
 folded as (
 
     select
-        properties.portal_id,
-        properties.contact_id,
+        portal_id,
+        contact_id,
         {{ property_value_of('email') }} as email,
         coalesce(
             {{ property_value_of('phone') }},
@@ -33,20 +68,14 @@ folded as (
         {{ property_value_of('_merged_into') }} as merged_into_id,
         {{ is_removed() }} as _is_removed,
         {{ property_time_of('_created') }} as created_at,
-        max(properties.occurred_at) as updated_at,
+        max(occurred_at) as updated_at,
         {{ property_time_of('_deleted') }} as _removed_at,
         {{ property_time_of('_merged_into') }} as _merged_at,
         {{ property_time_of('_erased') }} as _erased_at,
-        max(properties._position) as _position,
-        max(properties._loaded_at) as _loaded_at
-    from
-        {{ ref('stg_hubspot_contact_properties') }}
-        {{ pinned(ref('stg_hubspot_contact_properties')) }} as properties
-    inner join touched
-        on
-            properties.portal_id = touched.portal_id
-            and properties.contact_id = touched.contact_id
-    group by properties.portal_id, properties.contact_id
+        max(_position) as _position,
+        max(_loaded_at) as _loaded_at
+    from properties
+    group by portal_id, contact_id
 
 )
 
@@ -64,7 +93,10 @@ select
     postal_code,
     country,
     lifecycle_stage,
-    _is_removed or _merged_at is not null or _erased_at is not null as is_deleted,
+    _is_removed
+    or _merged_at is not null
+    or _erased_at is not null
+    or _position is null as is_deleted,
     _erased_at is not null as is_erased,
     created_at,
     updated_at,

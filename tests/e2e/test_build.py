@@ -99,6 +99,11 @@ def names(report: BuildReport) -> set[str]:
     return {node.split(".")[-1] for node in report.selection.build}
 
 
+def by_test(report: BuildReport) -> dict[str, NodeResult]:
+    """What became of its tests, by their names."""
+    return {one.unique_id.split(".")[2]: one for one in report.results if one.unique_id.startswith("test.")}
+
+
 def test_the_first_build_builds_and_tests_everything(project: Project) -> None:
     assert project.first.not_good == []
     assert {"stg_shopify_orders", "entity_index", "customer_360", "currencies"} <= names(project.first)
@@ -157,7 +162,7 @@ def test_the_command_builds_beside_a_sink_that_holds_the_journals_and_names_what
 
 
 def test_plain_dbt_with_nothing_new_commits_nothing_either(project: Project) -> None:
-    project.lake.dbt("build", "--resource-types", "seed", "model", "snapshot")
+    project.build()
     before = project.lake.snapshot_ids()
 
     project.lake.dbt("build", "--resource-types", "seed", "model", "snapshot")
@@ -281,21 +286,28 @@ def test_a_failed_test_runs_again_until_it_passes(project: Project) -> None:
     assert fourth.results == []
 
 
-def test_a_test_of_single_rows_is_asked_of_the_rows_written_alone(project: Project) -> None:
-    builder = Builder(
-        project.lake.settings, project.lake.catalog, Dbt(project.lake.settings, project_dir=project.folder)
-    )
+@pytest.fixture(scope="module")
+def rounds(project: Project) -> dict[str, BuildReport]:
+    """What one builder, which remembers what its tests were asked of, did of one order after another."""
+    dbt = Dbt(project.lake.settings, project_dir=project.folder)
+    builder = Builder(project.lake.settings, project.lake.catalog, dbt)
 
-    def build_after(*orders: Delivery) -> dict[str, NodeResult]:
+    def after(*orders: Delivery) -> BuildReport:
         project.lake.land(orders)
-        tests = [one for one in builder.build().results if one.unique_id.startswith("test.")]
-        return {one.unique_id.split(".")[2]: one for one in tests}
+        return builder.build()
 
-    build_after(*plain_orders(70, 1, orders=50))
-    appended = build_after(*plain_orders(71, 1, orders=50))
-    merged = build_after(*plain_orders(40, 1, version=3, orders=50))
+    found = {"first": after(*plain_orders(70, 1, orders=50)), "appended": after(*plain_orders(71, 1, orders=50))}
+    found["merged"] = after(*plain_orders(40, 1, version=3, orders=50))
     odd = [order._replace(body=order.body.replace(b'"paid"', b'"odd"')) for order in plain_orders(72, 1, orders=50)]
-    broken = build_after(*odd)
+    project.lake.spark.sql("insert into analytics.customer_metrics (currency) values ('USD')")
+    found["broken"] = after(*odd)
+    project.lake.spark.sql("delete from analytics.customer_metrics where entity_id is null")
+    found["mended"] = after(*plain_orders(33, 1, version=2, orders=50))
+    return found
+
+
+def test_a_test_of_single_rows_is_asked_of_the_rows_written_alone(rounds: dict[str, BuildReport]) -> None:
+    appended, merged, broken = (by_test(rounds[name]) for name in ("appended", "merged", "broken"))
 
     of_orders = next(name for name in appended if name.startswith("accepted_values_stg_shopify_orders_financial"))
     of_totals = "period_net_is_gross_less_refunds"
@@ -308,29 +320,14 @@ def test_a_test_of_single_rows_is_asked_of_the_rows_written_alone(project: Proje
     assert broken[of_orders].status == "warn"
 
 
-def test_a_test_is_asked_again_only_where_its_rows_may_have_changed(project: Project) -> None:
-    builder = Builder(
-        project.lake.settings, project.lake.catalog, Dbt(project.lake.settings, project_dir=project.folder)
-    )
-
-    def build_after_a_change(number: int) -> BuildReport:
-        project.lake.land(plain_orders(number, 1, version=2, orders=50))
-        return builder.build()
-
-    def proven(report: BuildReport) -> set[str]:
-        return {one.unique_id.split(".")[2] for one in report.results if one.is_proven}
-
-    first, second = build_after_a_change(30), build_after_a_change(31)
-    project.lake.spark.sql("insert into analytics.customer_metrics (currency) values ('USD')")
-    third = build_after_a_change(32)
-    project.lake.spark.sql("delete from analytics.customer_metrics where entity_id is null")
-    fourth = build_after_a_change(33)
+def test_a_test_is_asked_again_only_where_its_rows_may_have_changed(rounds: dict[str, BuildReport]) -> None:
+    proven = {name: {test for test, one in by_test(report).items() if one.is_proven} for name, report in rounds.items()}
 
     key = "unique_key_customer_metrics_entity_id__currency"
-    assert proven(first) == set()
-    assert {key, "customer_360_counts_add_up"} <= proven(second)
-    assert "assert_customer_metrics_equal_attributed_orders" not in proven(second)
-    assert "unique_key_stg_shopify_orders_order_id" not in proven(second)
-    assert key in {one.unique_id.split(".")[2] for one in third.failed_tests}
-    assert key not in proven(fourth)
-    assert fourth.not_good == []
+    assert proven["first"] == set()
+    assert {key, "customer_360_counts_add_up"} <= proven["merged"]
+    assert "assert_customer_metrics_equal_attributed_orders" not in proven["merged"]
+    assert "unique_key_stg_shopify_orders_order_id" not in proven["merged"]
+    assert key in {one.unique_id.split(".")[2] for one in rounds["broken"].failed_tests}
+    assert key not in proven["mended"]
+    assert rounds["mended"].not_good == []

@@ -12,6 +12,7 @@ from ingestion.garbage import collect_rarely
 _PARTS = ("dbt_project.yml", "macros", "models", "seeds", "snapshots", "tests/dbt")
 _MOST = 4  # projects that are kept: each takes tens of megabytes
 _found: dict[Path, tuple[frozenset[tuple[str, int, int]], Manifest]] = {}
+_targets: dict[Path, TemporaryDirectory[str]] = {}  # where dbt finds what it knows of a project, to parse only its changes
 
 
 def parsed(project: Path) -> Manifest:
@@ -38,9 +39,11 @@ def _files(project: Path) -> Iterator[tuple[str, int, int]]:
 
 
 def _parse(project: Path) -> Manifest:
-    with TemporaryDirectory() as folder:
-        paths = ["--project-dir", str(project), "--target-path", folder, "--log-path", folder]
-        done = dbtRunner().invoke(["parse", "--quiet", *paths])
+    if project not in _targets:
+        _targets[project] = TemporaryDirectory()
+    folder = _targets[project].name
+    paths = ["--project-dir", str(project), "--target-path", folder, "--log-path", folder]
+    done = dbtRunner().invoke(["parse", "--quiet", *paths])
     assert isinstance(done.result, Manifest), done.exception
     collect_rarely()
     return done.result

@@ -62,7 +62,7 @@ def test_both_engines_give_a_row_the_same_identity(lab: Lab, spark: SparkSession
 def test_both_engines_count_values_out_of_range(lab: Lab, spark: SparkSession, policy: str) -> None:
     far = "infinity" if lab.dialect_name == "postgres" else "0000-00-00"
     days(lab, far)
-    lab.configure(out_of_range=policy, chunk_bytes=1024)
+    lab.configure(out_of_range=policy, chunk_bytes=4096)
 
     copied, read = (lab.load(engine=engine, is_resumed=False)["days"] for engine in ("copy", "jdbc"))
 

@@ -12,7 +12,7 @@ from ingestion.garbage import collect_rarely
 _PARTS = ("dbt_project.yml", "macros", "models", "seeds", "snapshots", "tests/dbt")
 _MOST = 4  # projects that are kept: each takes tens of megabytes
 _found: dict[Path, tuple[frozenset[tuple[str, int, int]], Manifest]] = {}
-_targets: dict[Path, TemporaryDirectory[str]] = {}  # where dbt finds what it knows of a project, to parse only its changes
+_targets: dict[Path, TemporaryDirectory[str]] = {}  # what dbt knows of each, to parse only changes
 
 
 def parsed(project: Path) -> Manifest:

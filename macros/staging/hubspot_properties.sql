@@ -58,6 +58,39 @@ A merge that makes a new record ends the primary one as well.
     }) %}
 {% endmacro %}
 
+{#-
+touched_properties(relation, key): of each record of which a property has changed, all properties as they are now; of one
+that nothing is known of any more, a row without a property.
+-#}
+{% macro touched_properties(relation, key) -%}
+    select
+        known.portal_id,
+        known.{{ key }},
+        known.property_name,
+        known.property_value,
+        known.occurred_at,
+        known._position,
+        known._loaded_at
+    from {{ relation }} {{ pinned(relation) }} as known
+    inner join (
+        select distinct portal_id, {{ key }}
+        from {{ relation }} {{ since_watermark(relation, '_staged_at') }}
+    ) as touched
+        on known.portal_id = touched.portal_id and known.{{ key }} = touched.{{ key }}
+    union all
+    select
+        portal_id,
+        {{ key }},
+        null as property_name,
+        null as property_value,
+        null as occurred_at,
+        null as _position,
+        null as _loaded_at
+    from (
+        {{ keys_no_more(relation, 'portal_id, ' ~ key) }}
+    ) as gone
+{%- endmacro %}
+
 {#- Of a group of properties: the value of one, null where it is empty or absent. -#}
 {% macro property_value_of(name) -%}
     max(case when property_name = '{{ name }}' then nullif(property_value, '') end)

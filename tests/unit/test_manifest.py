@@ -22,7 +22,7 @@ MAY_READ = {
 REFERENCE = r"(?:ref|source)\((?:\s*'\w+'\s*,?)+\)"
 PINNING = (
     r"(?:since_watermark|pinned|is_unchanged|brings_only_new_keys|many_of|changed_keys|latest_changes|database_changes"
-    r"|keys_no_more|records_no_more|moved_records|with_merges)"
+    r"|keys_no_more|records_no_more|touched_properties|moved_records|with_merges)"
     rf"\(\s*{REFERENCE}"
 )
 

@@ -2,48 +2,9 @@
 
 with
 
-touched as (
-
-    select distinct
-        portal_id,
-        company_id
-    from {{ ref('stg_hubspot_company_properties') }}
-    {{ since_watermark(ref('stg_hubspot_company_properties'), '_staged_at') }}
-
-),
-
-gone as (
-
-    {{ keys_no_more(ref('stg_hubspot_company_properties'), 'portal_id, company_id') }}
-
-),
-
--- Of a company that nothing is known of any more, a row without a property.
 properties as (
 
-    select
-        known.portal_id,
-        known.company_id,
-        known.property_name,
-        known.property_value,
-        known.occurred_at,
-        known._position,
-        known._loaded_at
-    from
-        {{ ref('stg_hubspot_company_properties') }}
-        {{ pinned(ref('stg_hubspot_company_properties')) }} as known
-    inner join touched
-        on known.portal_id = touched.portal_id and known.company_id = touched.company_id
-    union all
-    select
-        portal_id,
-        company_id,
-        null as property_name,
-        null as property_value,
-        null as occurred_at,
-        null as _position,
-        null as _loaded_at
-    from gone
+    {{ touched_properties(ref('stg_hubspot_company_properties'), 'company_id') }}
 
 ),
 

@@ -2,48 +2,9 @@
 
 with
 
-touched as (
-
-    select distinct
-        portal_id,
-        contact_id
-    from {{ ref('stg_hubspot_contact_properties') }}
-    {{ since_watermark(ref('stg_hubspot_contact_properties'), '_staged_at') }}
-
-),
-
-gone as (
-
-    {{ keys_no_more(ref('stg_hubspot_contact_properties'), 'portal_id, contact_id') }}
-
-),
-
--- Of a contact that nothing is known of any more, a row without a property.
 properties as (
 
-    select
-        known.portal_id,
-        known.contact_id,
-        known.property_name,
-        known.property_value,
-        known.occurred_at,
-        known._position,
-        known._loaded_at
-    from
-        {{ ref('stg_hubspot_contact_properties') }}
-        {{ pinned(ref('stg_hubspot_contact_properties')) }} as known
-    inner join touched
-        on known.portal_id = touched.portal_id and known.contact_id = touched.contact_id
-    union all
-    select
-        portal_id,
-        contact_id,
-        null as property_name,
-        null as property_value,
-        null as occurred_at,
-        null as _position,
-        null as _loaded_at
-    from gone
+    {{ touched_properties(ref('stg_hubspot_contact_properties'), 'contact_id') }}
 
 ),
 

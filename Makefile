@@ -58,18 +58,16 @@ $(AIRFLOW_STAMP): $(AIRFLOW_LOCK) requirements/uv.lock pyproject.toml
 demo: setup ## A generated business: signed webhooks in, trusted marts out (under 3 minutes).
 	@$(BIN)/frazil demo
 
-# Three of four parts at a time: what needs Spark; what follows logs and topics, by Kafka and Connect, and waits much; all
-# else that needs no Spark; and what needs Airflow, in its own environment. Spark takes what the others leave of two cores,
-# so that their deadlines do not meet a busy machine. Lines begin with the part's name; each part ends with its slowest
-# tests, and all of it with what failed, so that nobody looks for it among four parts.
+# Two of four parts at a time, as two cores allow: what needs Spark; what follows logs and topics, by Kafka and Connect; all
+# else that needs no Spark; and what needs Airflow, in its own environment. Lines begin with the part's name; each part ends
+# with its slowest tests, and all of it with what failed, so that nobody looks for it among four parts.
 STREAMS := tests/integration/bus tests/integration/cdc tests/integration/poll
 
 test: setup airflow-setup ## All tests, the long torture runs in their short form.
 	@mkdir -p logs && rm -f logs/test-*.log
-	@$(MAKE) --no-print-directory --keep-going --jobs 3 test-spark test-streams test-servers test-airflow || { \
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 test-spark test-streams test-servers test-airflow || { \
 		printf '\nWhat failed (all of it: logs/test-*.log):\n'; grep -hE '^[a-z]+: (E  |FAILED|ERROR)' logs/test-*.log; exit 2; }
 
-test-spark: PRIORITY := nice -n 10
 test-spark:
 	$(call tests,$(BIN),spark,not stress and spark,--ignore tests/orchestration)
 
@@ -84,7 +82,7 @@ test-airflow:
 
 # $(call tests,environment,part,markers,folders)
 define tests
-	@mkdir -p logs; set -o pipefail; $(PRIORITY) $(1)/pytest -m "$(3)" --durations=30 --durations-min=5 $(4) 2>&1 \
+	@mkdir -p logs; set -o pipefail; $(1)/pytest -m "$(3)" --durations=30 --durations-min=5 $(4) 2>&1 \
 		| while IFS= read -r line; do printf '$(2): %s\n' "$$line"; done | tee logs/test-$(2).log
 endef
 

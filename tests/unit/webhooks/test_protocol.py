@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import uvicorn
@@ -16,8 +18,9 @@ from ingestion.webhooks.sources import SourceConfig
 from ingestion.webhooks.worker import Worker
 
 
-async def answered(worker: Worker, request: bytes, times: int) -> list[bytes]:
-    """The status line of each answer, one request after the other on one connection."""
+@asynccontextmanager
+async def connected(worker: Worker) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter, ServerState]]:
+    """One connection to a server of that worker, which ends with it."""
     door = await worker.open()
     config = uvicorn.Config(pages(worker), http=WebhookProtocol, lifespan="off", log_config=None)
     config.load()
@@ -26,13 +29,23 @@ async def answered(worker: Worker, request: bytes, times: int) -> list[bytes]:
         lambda: WebhookProtocol(config=config, server_state=state, app_state={"door": door}), "127.0.0.1", 0
     )
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-    lines = []
-    for _ in range(times):
-        writer.write(request)
-        lines.append((await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")[0])
+    yield reader, writer, state
     writer.close()
     server.close()
     await worker.close()
+
+
+async def next_status(reader: asyncio.StreamReader) -> bytes:
+    return (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")[0]
+
+
+async def answered(worker: Worker, request: bytes, times: int) -> list[bytes]:
+    """The status line of each answer, one request after the other on one connection."""
+    lines = []
+    async with connected(worker) as (reader, writer, _):
+        for _ in range(times):
+            writer.write(request)
+            lines.append(await next_status(reader))
     return lines
 
 
@@ -58,24 +71,13 @@ def test_a_request_is_gone_when_it_is_answered(sources: dict[str, SourceConfig],
 
 async def answers_to(worker: Worker, pieces: list[bytes], count: int) -> list[bytes]:
     """The status lines of `count` answers on one connection, to which the pieces come in one read each."""
-    door = await worker.open()
-    config = uvicorn.Config(pages(worker), http=WebhookProtocol, lifespan="off", log_config=None)
-    config.load()
-    state = ServerState()
-    server = await asyncio.get_running_loop().create_server(
-        lambda: WebhookProtocol(config=config, server_state=state, app_state={"door": door}), "127.0.0.1", 0
-    )
-    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-    while not state.connections:
-        await asyncio.sleep(0)
-    (connection,) = state.connections
-    for piece in pieces:
-        connection.data_received(piece)
-    lines = [(await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")[0] for _ in range(count)]
-    writer.close()
-    server.close()
-    await worker.close()
-    return lines
+    async with connected(worker) as (reader, _, state):
+        while not state.connections:
+            await asyncio.sleep(0)
+        (connection,) = state.connections
+        for piece in pieces:
+            connection.data_received(piece)
+        return [await next_status(reader) for _ in range(count)]
 
 
 def test_what_came_before_a_request_is_not_counted_as_its_headers(
